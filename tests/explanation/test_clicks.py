@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from chainrule.explanation.interactive.entries import entries_of
-from chainrule.runs import explaining
 from tests.browsers import browsing
 from tests.explanation.test_entries import CLOSE, Case, case
 
@@ -273,19 +272,3 @@ def test_what_scrolls_can_be_reached_by_keys(browser: Any, tmp_path: Path) -> No
     assert wide > 10
     assert lost == 0
     assert errors == []
-
-
-def test_what_scrolls_is_reached_beside_a_path_on_a_large_page(
-    browser: Any, tmp_path: Path
-) -> None:
-    """A page that has much to lay out still comes to measure what scrolls."""
-    file = tmp_path / "gpt.html"
-    file.write_text(explaining.explained("gpt", None).explanation.to_html(), "utf-8")
-    page = browser.new_page()
-    page.goto(file.as_uri())
-    page.wait_for_selector("html[data-reached]", state="attached")
-    page.locator("table[data-v] td").first.click()
-    page.wait_for_selector("#path:not([hidden])")
-    page.wait_for_timeout(500)  # until the page has heard that it is narrower
-    page.wait_for_selector("html[data-reached]", state="attached")
-    page.close()

@@ -167,6 +167,7 @@ def test_a_loss_below_0_is_not_of_the_wrong_sign(name: str) -> None:
     assert "loss-of-wrong-sign" not in [f.code for f in found.findings], str(found)
 
 
+@pytest.mark.slow
 def test_what_is_linear_in_the_outputs_rewards_no_distance() -> None:
     """Whichever side chance draws more rows of."""
     for seed in range(6):

@@ -147,6 +147,7 @@ def test_a_recording_keeps_its_bound_and_says_what_is_left_out(
         recorded(tmp_path, most=100)
 
 
+@pytest.mark.slow
 def test_a_recording_without_room_for_all_moments_still_shows_its_end(
     tmp_path: Path, whole: Recording
 ) -> None:

@@ -13,7 +13,7 @@ from chainrule.text import _
 @symptom(
     "parameters-without-gradient",
     "architecture",
-    stage=8,
+    stage=7,
     looks=_("the loss falls a little, and some weights stay as they were drawn"),
     why=_(
         "the loss does not depend on them: they are behind a detach, a rounding or a "
@@ -53,20 +53,22 @@ def parameters_without_gradient(case: Case) -> Found | None:
 
 
 class _Cut(nn.Module):
-    """A network whose first layer no gradient reaches."""
+    """A network whose first layer no gradient reaches, where it is cut."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, cut: bool) -> None:
         self.first, self.last = nn.Linear(2, width), nn.Linear(width, 2)
+        self.cut = cut
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(self.first(x).relu().detach())
+        h = self.first(x).relu()
+        return self.last(h.detach() if self.cut else h)
 
 
 @parameters_without_gradient.sick
 def sick_example() -> examples.Made:
-    return examples.example(_Cut(2), epochs=40)
+    return examples.example(_Cut(2, cut=True), epochs=40)
 
 
 @parameters_without_gradient.healthy
 def healthy_example() -> examples.Made:
-    return examples.example(_Cut(64), epochs=40)  # random features are enough
+    return examples.example(_Cut(16, cut=False), epochs=40)

@@ -26,7 +26,7 @@ FAR = 1.5
 @symptom(
     "rounded-inputs",
     "preprocessing",
-    stage=8,
+    stage=7,
     looks=_(
         "neither the network nor anything else finds much, and each column has two "
         "or three values"

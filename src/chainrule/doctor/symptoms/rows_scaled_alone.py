@@ -23,7 +23,7 @@ FAR = 1.5
 @symptom(
     "rows-scaled-alone",
     "preprocessing",
-    stage=8,
+    stage=7,
     looks=_("neither the network nor anything else finds much"),
     why=_(
         "each row was divided by its own length, or brought to its own range: how "

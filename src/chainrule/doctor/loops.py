@@ -66,19 +66,18 @@ class LoopWatch:
     def __init__(self, state: Mapping[str, Any], count: int, seed: int = 0) -> None:
         self.count, self.seed, self.steps = count, seed, 0
         self._weights = dict(_weights(state))
-        self._modules = {k: v for k, v in state.items() if isinstance(v, Module)}
+        self._modules = [k for k, v in state.items() if isinstance(v, Module)]
         self._held = _held(state)
         self._first = {name: _read(p) for name, p in self._weights.items()}
         self._changed: set[str] = set()
-        self._norms = self._now()
-        self._lists = {
-            name: item
+        self._norms = self._norms_of(self._first)
+        self._findings: dict[str, Finding] = {}
+        self._readings = 0
+        self._losses = {
+            name: _Losses(item)
             for name, item in state.items()
             if isinstance(item, list) and _LOSS in name.lower()
         }
-        self._findings: dict[str, Finding] = {}
-        self._readings = 0
-        self._losses = {name: _Losses(item) for name, item in self._lists.items()}
 
     def after(self, step: int) -> None:
         """Read the state behind a step, now and then."""
@@ -92,8 +91,8 @@ class LoopWatch:
     def _look(self) -> None:
         """Read the weights."""
         self._readings += 1
-        for name, p in self._weights.items():
-            array = _read(p)
+        arrays = {name: _read(p) for name, p in self._weights.items()}
+        for name, array in arrays.items():
             if not np.isfinite(array).all():
                 evidence = {"step": self.steps, "got": _strange(array)}
                 self._found("weights-not-finite", evidence, name)
@@ -101,7 +100,7 @@ class LoopWatch:
                 array, self._first[name]
             ):
                 self._changed.add(name)
-        for name, norm in self._now().items():
+        for name, norm in self._norms_of(arrays).items():
             first = self._norms[name]
             if norm > GROWN * first > 0:
                 evidence = {
@@ -111,11 +110,13 @@ class LoopWatch:
                 }
                 self._found("weights-grow", evidence, name)
 
-    def _now(self) -> dict[str, float]:
-        """Return the norm of the weights of each module."""
+    def _norms_of(self, arrays: Mapping[str, Array]) -> dict[str, float]:
+        """Return the norm of the weights of each module, of arrays by name."""
         return {
-            name: math.hypot(*(_norm(_read(p)) for p in module.parameters()))
-            for name, module in self._modules.items()
+            name: math.hypot(
+                *(_norm(a) for path, a in arrays.items() if path.startswith(f"{name}."))
+            )
+            for name in self._modules
         }
 
     def _found(self, code: str, evidence: dict[str, Any], where: str) -> None:
@@ -123,7 +124,7 @@ class LoopWatch:
         if code not in self._findings:
             self._findings[code] = finding(code, evidence, where)
 
-    def diagnosis(self, *, interrupted: bool = False) -> Diagnosis:
+    def diagnosis(self) -> Diagnosis:
         """Return what was seen so far, as a diagnosis: nothing was tried."""
         if self.steps and self._readings == 0:
             self._look()
@@ -172,7 +173,6 @@ class LoopWatch:
             seconds=0.0,
             spent=0.0,
             seed=self.seed,
-            interrupted=interrupted,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Generator, Mapping
 from contextlib import redirect_stdout
 from typing import Any
@@ -114,4 +113,3 @@ class _Examiner:
         if len(self.found.stages) >= self.stages:
             raise _Examined
         Outlet().write(_("examining {name} …", name=name) + "\n")
-        sys.stderr.flush()

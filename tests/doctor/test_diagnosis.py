@@ -379,7 +379,7 @@ def test_fixes_are_tried_over_seeds_and_ordered() -> None:
     assert gains == sorted(gains, reverse=True)
     document = fixes[0].to_dict()
     assert document["changes"][0].startswith("- lr=100\n+ lr=")
-    assert document["tried"] == 3
+    assert document["tried"] == 5
     assert document["after"] - document["before"] > 0.1
     assert "Tried on copies" in str(found)
 

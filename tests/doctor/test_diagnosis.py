@@ -218,6 +218,17 @@ def test_trial_runs_look_at_as_many_held_out_rows_as_a_score() -> None:
     assert len(case.setup.held_out) == 3000
 
 
+@pytest.mark.parametrize(("units", "rows"), [(64, 256), (1 << 17, 127)])
+def test_of_large_networks_the_outputs_of_fewer_rows_are_kept(
+    units: int, rows: int
+) -> None:
+    model = nn.Sequential(nn.Linear(2, units), nn.Linear(units, 2))
+    trainer, data, more = examples.example(model, examples.moons(600))
+    seen = cases.Case(trainer, data, **more).seen
+    assert seen is not None
+    assert len(seen["0"]) == rows
+
+
 def test_a_trial_that_ended_early_does_not_count_as_whole() -> None:
     model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(8, 2))
     assert "after 0 steps" in diagnose(model).examined["trial_run"]

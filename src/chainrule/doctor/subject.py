@@ -29,7 +29,7 @@ from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
 from chainrule.nn import Module, output_semantics
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training import Callback, EarlyStopping, Trainer, checks
 from chainrule.training.callbacks import as_callbacks
 from chainrule.training.entries import Entries
@@ -203,11 +203,12 @@ class Subject:
             return None
         found = Columns(table(self.train.x), self.train.feature_names)
         rows, width = found.rows.shape
-        self.examined["data"] = _(
-            "{rows:,} of {all:,} rows of {width:,} columns",
+        self.examined["data"] = ngettext(
+            "{rows:,} of {all:,} rows of {n:,} column",
+            "{rows:,} of {all:,} rows of {n:,} columns",
+            n=width,
             rows=rows,
             all=len(self.train),
-            width=width,
         )
         return found
 
@@ -245,10 +246,11 @@ class Subject:
             self.not_examined["network"] = _("it cannot be traced: {w}", w=what)
             return None
         self.setup.fans = found.fans
-        self.examined["network"] = _(
-            "a graph of {n} operations, {k} products one behind another",
-            n=len(found.graph.nodes),
-            k=found.products,
+        self.examined["network"] = ngettext(
+            "a graph of {nodes} operations, {n} product",
+            "a graph of {nodes} operations, {n} products one behind another",
+            n=found.products,
+            nodes=len(found.graph.nodes),
         )
         return found
 

@@ -17,7 +17,7 @@ from chainrule.doctor.subject import SCORED, Subject, is_own
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.nn import output_semantics
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: So far apart are the seeds of trial runs: people's are small numbers, and what one of
 #: them has drawn is no other draw.
@@ -103,7 +103,11 @@ class Trials(Subject):
         self.budget.takes(self.cost(setup))
         record = run(setup, PROBES, watch=True)
         self.examined["trial_run"] = (
-            _("it ended in an error, after {n:,} steps", n=len(record.losses))
+            ngettext(
+                "it ended in an error, after {n:,} step",
+                "it ended in an error, after {n:,} steps",
+                n=len(record.losses),
+            )
             if record.error is not None
             else _(
                 "it was stopped early, after {n:,} of the {all:,} steps",
@@ -111,7 +115,11 @@ class Trials(Subject):
                 all=self.setup.steps,
             )
             if record.stopped
-            else _("all of the {n:,} steps that were asked for", n=setup.steps)
+            else ngettext(
+                "the {n:,} step that was asked for",
+                "all of the {n:,} steps that were asked for",
+                n=setup.steps,
+            )
             if self.complete
             else _(
                 "{n:,} of the {all:,} steps that were asked for",

@@ -468,6 +468,16 @@ def test_what_leaves_a_run_far_behind_does_not_cure(gain: float, severity: str) 
     assert [f.severity for f in ranked([best, other], registered())][1] == severity
 
 
+def test_a_single_sick_finding_stays_sick_whatever_its_change_does() -> None:
+    worse, risk = finding("constant-weights", -0.9), finding("one-class", 0.0, "risk")
+    found = ranked([risk, worse], registered())
+    assert [f.severity for f in found] == ["sick", "risk"]
+    other = finding("batch-too-small", 0.5)
+    found = {f.code: f.severity for f in ranked([risk, worse, other], registered())}
+    assert found["constant-weights"] == "risk"
+    assert found["batch-too-small"] == "sick"
+
+
 def test_json_html_and_text(tmp_path: Path) -> None:
     found = diagnose(optimizer=optim.SGD(lr=100.0))
     page = found.to_html()

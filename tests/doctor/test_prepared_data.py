@@ -171,6 +171,10 @@ def _scores(z: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
     return (F.softplus(z) - z * y).mean()
 
 
+def _margin(p: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+    return (1 - p * (2 * y - 1)).clamp(min=0.0).mean()
+
+
 @pytest.mark.parametrize(
     ("name", "loss", "endless"),
     [
@@ -186,6 +190,12 @@ def _scores(z: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
         ),
         ("counts", lambda p, y: (p.clamp(max=80).exp() - p * y.abs()).mean(), False),
         ("cosine", lambda p, y: -(p * y).sum() / (p * p).sum().sqrt(), False),
+        ("margin", _margin, True),
+        ("squared margin", lambda p, y: (1 - p * y).clamp(min=0).square().mean(), True),
+        ("bounded", lambda p, y: 1 - (-((p - y) ** 2)).exp().mean(), False),
+        ("capped", lambda p, y: (p - y).abs().clamp(max=1.0).mean(), False),
+        ("logarithms", lambda p, y: (p - (y.abs() + 1).log()).square().mean(), False),
+        ("of size", lambda p, y: (p.square() - y.square()).square().mean(), False),
     ],
 )
 def test_a_loss_without_a_least_value(name: str, loss: Any, endless: bool) -> None:
@@ -195,11 +205,22 @@ def test_a_loss_without_a_least_value(name: str, loss: Any, endless: bool) -> No
     assert not is_bottomless(loss, y, (3,))
 
 
-def test_cross_entropy_of_quantities_is_the_wrong_loss() -> None:
-    found = diagnosed(examples.mlp(2, 1), examples.waves(), loss=_scores, epochs=30)
+@pytest.mark.parametrize("loss", [_scores, _margin])
+def test_losses_of_classes_are_the_wrong_ones_of_quantities(loss: Any) -> None:
+    found = diagnosed(examples.mlp(2, 1), examples.waves(), loss=loss, epochs=30)
     first = found.findings[0]
     assert (first.code, first.severity) == ("loss-unfit", "sick")
     assert "MSELoss" in first.diff
+
+
+def test_a_margin_of_probabilities_has_its_sign_between_0_and_1() -> None:
+    rows = examples.binary(examples.moons())
+    model = examples.mlp(2, 1).append(nn.Sigmoid())
+    found = diagnosed(model, rows, loss=_margin, optimizer=optim.Adam(lr=0.02))
+    assert found.case is not None
+    assert found.case.score is not None
+    assert found.case.score > 0.8
+    assert found.healthy
 
 
 # -- nothing that can be found ---------------------------------------------------------

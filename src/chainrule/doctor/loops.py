@@ -138,7 +138,7 @@ class LoopWatch:
         for losses in self._losses.values():
             findings += losses.watch.findings
         findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.confidence))
-        examined = {
+        examined: dict[str, str] = {
             "weights": ngettext(
                 "{n} parameter, read after {k} of {steps:,} steps: whether it is "
                 "finite, changes, and grows",

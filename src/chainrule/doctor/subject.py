@@ -279,7 +279,7 @@ class Subject:
 
     @cached_property
     def bottomless(self) -> bool:
-        """A flag: a loss of one's own falls without end, and asks for no answers."""
+        """A flag: a loss of one's own is best without end, and asks for no answers."""
         return self._own_loss(is_bottomless)
 
     @cached_property

@@ -81,8 +81,9 @@ def _without_end(case: Case) -> Found | None:
         "loss_at_end": case.trial.loss_at_end(),
     }
     cause = _(
-        "the loss falls without end as outputs grow: no answer is its best one, as of "
-        "the cross-entropy where targets are not within 0 and 1"
+        "outputs that grow without end are better for the loss than the targets "
+        "themselves: as of the cross-entropy where targets are not within 0 and 1, or "
+        "of a margin where they are no classes"
     )
     return Found(severity, "loss", evidence, change, best, cause=cause)
 

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
 from chainrule.doctor import Diagnosis, examples
-from chainrule.doctor.asked import applies_sigmoid, is_bottomless
+from chainrule.doctor.asked import applies_sigmoid, is_endless
 from chainrule.doctor.symptoms.missing_values import _gaps, _stands_out
 from chainrule.doctor.symptoms.rows_scaled_alone import _scaled
 from chainrule.nn import functional as F
@@ -200,9 +200,9 @@ def _margin(p: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
 )
 def test_a_loss_without_a_least_value(name: str, loss: Any, endless: bool) -> None:
     y = RNG(0).normal(size=(64, 1)).astype(np.float32)
-    assert is_bottomless(loss, y, (1,)) is endless
-    assert not is_bottomless(loss, np.sign(y), (1,))
-    assert not is_bottomless(loss, y, (3,))
+    assert is_endless(loss, y, (1,)) is endless
+    assert not is_endless(loss, np.sign(y), (1,))
+    assert not is_endless(loss, y, (3,))
 
 
 @pytest.mark.parametrize("loss", [_scores, _margin])

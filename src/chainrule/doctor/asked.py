@@ -173,7 +173,7 @@ def applies_sigmoid(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) 
     return ratios[0] > 0 and max(ratios) - min(ratios) <= RISE * ratios[0]
 
 
-def is_bottomless(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> bool:
+def is_endless(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> bool:
     """Return whether outputs that go one way for ever are better than the targets.
 
     The loss falls without end, as the cross-entropy of scores does, of targets that are

@@ -223,7 +223,7 @@ def activation(
         keep_variance(setup, relu=relu)
 
     code, layers = _initialised(setup.model, relu=relu)
-    after = f"{change.after}\n{code}"
+    after = joined("\n", [change.after, code])
     slots = (*change.slots, "weights")
     told = {**(change.layers or {}), **layers}
     return replace(change, after=after, apply=apply, slots=slots, layers=told)
@@ -237,15 +237,16 @@ def _initialised(
     name = "kaiming_normal_" if relu else "xavier_normal_"
     word = ({"init": name.removesuffix("_")},)
     drawn = sorted(_odd(model))
-    lines = [f"nn.init.{name}(weight), nn.init.zeros_(bias)", *_own_rule(model, drawn)]
+    lines = [f"nn.init.{name}(weight), nn.init.zeros_(bias)"]
+    lines += [_own_rule(model, path) for path in drawn]
     told = {path: word for path, n in owners.items() if is_of_product(model, n)}
-    return "\n".join(lines), told | {path: ({"init": None},) for path in drawn}
+    return joined("\n", lines), told | {path: ({"init": None},) for path in drawn}
 
 
-def _own_rule(model: Module, paths: Iterable[str]) -> list[str]:
-    """Return a line for each module whose weights its own rule draws."""
-    kinds = {p: type(m).__name__ for p, m in model.named_modules()}
-    return [_("{path}: as {kind} draws them", path=p, kind=kinds[p]) for p in paths]
+def _own_rule(model: Module, path: str) -> str:
+    """Return a line that says of a module that its own rule draws its weights."""
+    kind = type(model.get_submodule(path)).__name__
+    return _("{path}: as {kind} draws them", path=path, kind=kind)
 
 
 def keep_variance(setup: Setup, *, relu: bool) -> None:
@@ -332,13 +333,10 @@ def fresh_weights(setup: Setup, paths: Sequence[str], before: str) -> Change | N
                 weights.draw(setup.model, setup.fans, path)
 
     lines = [
-        line
+        _("{path}: as nn.Linear draws them", path=p)
+        if p in foreign
+        else _own_rule(setup.model, p)
         for p in paths
-        for line in (
-            [_("{path}: as nn.Linear draws them", path=p)]
-            if p in foreign
-            else _own_rule(setup.model, [p])
-        )
     ]
     what = _("initial weights as the layers draw them")
     told = {p: ({"init": None},) for p in paths}

@@ -245,7 +245,7 @@ class Standing(Trials):
 
         Less than a quarter of what references find beyond a constant
         answer, which must be twice what counts as sick; and beyond chance, for so few
-        or many held-out rows. The trial has (almost) all of the asked steps.
+        or many held-out rows. The trial has three quarters of the asked steps or more.
         """
         signal = self.signal
         if (

@@ -16,7 +16,7 @@ from chainrule.doctor.asked import (
     Asked,
     applies_sigmoid,
     asked,
-    is_bottomless,
+    is_endless,
     is_one_hot,
 )
 from chainrule.doctor.columns import Columns, table
@@ -278,9 +278,9 @@ class Subject:
         return None if self.evaluation is None else network.twice(*self.evaluation)
 
     @cached_property
-    def bottomless(self) -> bool:
+    def endless(self) -> bool:
         """A flag: a loss of one's own is best without end, and asks for no answers."""
-        return self._own_loss(is_bottomless)
+        return self._own_loss(is_endless)
 
     @cached_property
     def sigmoid_in_loss(self) -> bool:
@@ -311,7 +311,7 @@ class Subject:
             if found != "unknown":
                 return found
             deaf = hears is not None and not hears.pairs
-            if deaf or self.bottomless:
+            if deaf or self.endless:
                 return task_of_shapes(np.asarray(y), tuple(shape))
             return found
         rows = y.ndim == 2 and len(shape) == 2 and y.shape[1:] == shape[1:]

@@ -39,7 +39,7 @@ def loss_unfit(case: Case) -> Found | None:
     """
     if case.refused is not None or not case.single:
         return None
-    if case.bottomless and case.task == "quantities":
+    if case.endless and case.task == "quantities":
         return _without_end(case)
     binary = output_semantics.threshold(case.setup.loss) is not None
     if case.task != "quantities" and not binary:

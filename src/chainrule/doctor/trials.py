@@ -218,14 +218,17 @@ class Trials(Subject):
     def _cut(self, record: Record, outputs: Array) -> float:
         """Return the output from which on a run says 1.
 
-        Under a loss of one's own between 0 and 1, where all outputs are: a margin of
-        probabilities has its sign there. A loss that takes a sigmoid itself has not.
+        Under a loss of one's own between 0 and 1, where all outputs and targets are: a
+        margin of probabilities has its sign there. A loss that takes a sigmoid itself
+        has not.
         """
         loss = record.setup.loss
         cut = output_semantics.threshold(loss)
         if is_own(loss):
             cut = self.asked.cut
-            shares = bool(((outputs >= 0) & (outputs <= 1)).all())
+            shares = all(
+                bool(((a >= 0) & (a <= 1)).all()) for a in (outputs, self.train.y)
+            )
             if shares and not self.sigmoid_in_loss:
                 return 0.5
         return 0.5 if cut is None else cut

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import math
 import random
 import tomllib
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import rows
 import rows_fifth  # noqa: F401  (names its tables)
+import rows_sixth  # noqa: F401  (names its tables)
 import tables_fourth  # noqa: F401  (names its tables)
 from networks import Spec
 from programs import ONE_OUTPUT
@@ -72,21 +74,45 @@ def words(values: Spec) -> str:
 def cases() -> list[Case]:
     """Return all cases, each program once, in the order of their names."""
     found: dict[str, Case] = {}
-    for case in itertools.chain(_grids(), _changed(), *map(_drawn, PARTS)):
+    own = [one for part in PARTS for one in (_grids(part), _drawn(part))]
+    for case in itertools.chain(_grids(""), _changed(), *own):
         found.setdefault(str(sorted(case.spec.items())), case)
     return sorted(found.values(), key=lambda c: c.name)
 
 
-def _grids() -> Iterator[Case]:
-    for family, table in DOCUMENT["families"].items():
+def _grids(part: str) -> Iterator[Case]:
+    """Yield what is drawn of the families of ``cases.toml``, or of a part."""
+    known = PARTS[part] if part else DOCUMENT
+    for family, table in known.get("families", {}).items():
         remedy = DEFAULT | table["remedy"]
-        draw, seen = random.Random(family), set[str]()
+        own = f"{part} {family}" if part else family
+        seed = f"{known['seed']} {family}" if part else family
+        draw, seen = random.Random(seed), set[str]()
         while len(seen) < table["draw"]:
             values = {k: draw.choice(v) for k, v in table["grid"].items()}
-            name = f"{family}: {words(values)}"
+            name = f"{own}: {words(values)}"
             if name not in seen:
                 seen.add(name)
-                yield Case(name, "grid", family, remedy | values, remedy)
+                yield Case(name, "grid", family, remedy | values, remedy, (), part)
+
+
+def settled(change: Spec, draw: random.Random) -> Spec:
+    """Return a change whose severities, given by their ends, are drawn.
+
+    ``{ from = 1e-6, to = 10.0, log = true }`` is drawn evenly on a logarithmic scale;
+    whole numbers stay whole.
+    """
+    found = dict(change)
+    for key, value in change.items():
+        if not isinstance(value, dict):
+            continue
+        ends = value["from"], value["to"]
+        if value.get("log"):
+            drawn = math.exp(draw.uniform(*map(math.log, ends)))
+        else:
+            drawn = draw.uniform(*ends)
+        found[key] = round(drawn) if isinstance(ends[0], int) else float(f"{drawn:.2g}")
+    return found
 
 
 def _changed() -> Iterator[Case]:
@@ -130,7 +156,7 @@ def _drawn(part: str) -> Iterator[Case]:
             apart = table.get("apart", False)
             if some[0] is some[-1] and at_once > 1 and not apart:
                 continue
-            picked = [draw.choice(operator["values"]) for operator in some]
+            picked = [settled(draw.choice(o["values"]), draw) for o in some]
             for change in picked:
                 values |= change
             keys = tuple(k for k, v in values.items() if base[k] != v)

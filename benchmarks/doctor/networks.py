@@ -275,7 +275,7 @@ def network(spec: Spec, shape: tuple[int, ...], outputs: int, words: int) -> nn.
         model = _before_last(model, nn.Dropout(spec["dropout"]))
     if spec["detached"]:
         model = _before_last(model, Elementwise(lambda x: x.detach()))
-    initialise(model, spec["init"])
+    initialise(model, spec["init"], spec["init_at"])
     return _completed(model, spec, outputs)
 
 
@@ -409,10 +409,14 @@ def freeze(model: nn.Module, which: str) -> None:
             p.requires_grad_(False)
 
 
-def initialise(model: nn.Module, how: str) -> None:
-    """Draw the initial weights of all layers in some way."""
+def initialise(model: nn.Module, how: str, where: str) -> None:
+    """Draw the initial weights of all layers in some way, or of one of them."""
     last = last_layer(model)
+    first = [name for name, _ in model.named_parameters()][:2]
+    at = {"first": first, "last": last}
     for name, p in model.named_parameters():
+        if name not in at.get(where, [name]):
+            continue
         matrix = p.ndim > 1
         if how == "negative-bias" and not matrix:
             nn.init.constant_(p, -3.0)

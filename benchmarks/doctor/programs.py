@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import losses_of_keras
 import numpy as np
 import preparing
 import spoiling
@@ -24,10 +25,16 @@ WORDS = ("words", "attention", "letters")
 ONE_OUTPUT = (
     *("bce", "bce-logits", "own-bce-logits", "mse-of-binary"),
     *("hinge-of-01", "swapped", "hard-error", "hand-bce", "hand-bce-logits"),
-    "written-bce",
+    *("written-bce", *losses_of_keras.BINARY),
 )
-HALF = ("bce", "mse-of-binary", "swapped", "hand-bce")  # is where these part them
-ONE_HOT = ("mse-of-classes", "bce-of-classes", "mae-of-classes")
+HALF = (  # is where these part them
+    *("bce", "mse-of-binary", "swapped", "hand-bce"),
+    *losses_of_keras.BINARY,
+)
+ONE_HOT = (
+    *("mse-of-classes", "bce-of-classes", "mae-of-classes"),
+    *losses_of_keras.CLASSES,
+)
 
 
 # -- data ------------------------------------------------------------------------------
@@ -65,7 +72,8 @@ def parts(spec: Spec) -> Parts:
     y = _spoilt(spec, read, y.copy(), cut, rng)
     x, kept = _worn(spec, x, np.asarray(read.y)[order], cut)
     classes = read.classes if y.dtype.kind in "iu" else None
-    train = Dataset(x[kept], y[kept], classes=classes)
+    known = spoiling.overlapped(spec, x[kept], y[kept], np.asarray(read.y)[order][kept])
+    train = Dataset(*known, classes=classes)
     held = Dataset(x[cut:], y[cut:], classes=classes)
     one = read.task == "quantities" or spec["loss"] in ONE_OUTPUT
     outputs = 1 if one else read.classes + spec["spare"]
@@ -265,7 +273,7 @@ LOSSES: dict[str, Any] = {
     "focal": lambda: focal,
     "root": lambda: root,
     "log-cosh": lambda: log_cosh,
-}
+} | losses_of_keras.LOSSES
 
 
 def loss(spec: Spec, made: Parts) -> Any:

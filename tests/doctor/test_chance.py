@@ -11,7 +11,16 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.doctor import Case, Change, Comparison, chance, draws, evidence, examples
+from chainrule.doctor import (
+    Case,
+    Change,
+    Comparison,
+    chance,
+    changes,
+    draws,
+    evidence,
+    examples,
+)
 from chainrule.runs import diagnosing
 from chainrule.training import EarlyStopping, LambdaCallback
 
@@ -232,3 +241,69 @@ def test_labels_of_which_most_are_wrong_are_named_without_a_cure() -> None:
     )
     found = cr.diagnose(trainer, data, **more)
     assert ("wrong-labels", "sick") in [(f.code, f.severity) for f in found.findings]
+
+
+# -- weights of layers that multiply by several matrices -------------------------------
+
+
+class Last(nn.Module):
+    """A recurrent layer, or attention, whose last step gives two scores."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self.layer, self.out = layer, nn.Linear(8, 2)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        if isinstance(self.layer, nn.MultiheadAttention):
+            return self.out(self.layer(x, x, x)[0][:, -1])
+        return self.out(self.layer(x)[0][:, -1])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.RNN(8, 8, batch_first=True),
+        lambda: nn.LSTM(8, 8, batch_first=True),
+        lambda: nn.GRU(8, 8, batch_first=True, bidirectional=False),
+        lambda: nn.MultiheadAttention(8, 2, batch_first=True),
+    ],
+)
+@pytest.mark.parametrize("size", [0.0001, 30.0])
+def test_such_weights_are_drawn_anew_where_they_are_strange(
+    make: Any, size: float
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 6, 8)).astype(np.float32)
+    rows = Dataset(x, (x[:, :, 0].sum(1) > 0).astype(np.int32), classes=2)
+    cr.manual_seed(0)
+    usual, strange = Last(make()), Last(make())
+    for name, p in strange.layer.named_parameters():
+        if p.ndim > 1 and "out_proj" not in name:
+            nn.init.normal_(p, 0.0, size)
+    drawn = []
+    for model in (usual, strange):
+        own = {n: p.numpy().copy() for n, p in model.layer.named_parameters()}
+        made = case(model, rows)
+        change = changes.variance(made.setup, relu=True)
+        new = dict(made.prepared(change).model.named_parameters())
+        first = max((n for n in own if "out_proj" not in n), key=lambda n: own[n].size)
+        drawn.append(not np.array_equal(own[first], new[f"layer.{first}"].numpy()))
+        spread = float(new[f"layer.{first}"].numpy().std())
+        assert 0.05 < spread < 1.0
+        kind = type(model.layer).__name__
+        assert (f"layer: as {kind} draws them" in change.after) is drawn[-1]
+    assert drawn == [False, True]
+
+
+def test_weights_of_a_recurrent_layer_that_are_huge_are_named() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 6, 8)).astype(np.float32)
+    rows = Dataset(x, (x[:, :, 0].sum(1) > 0).astype(np.int32), classes=2)
+    cr.manual_seed(0)
+    model = Last(nn.GRU(8, 8, batch_first=True))
+    for p in model.layer.parameters():
+        if p.ndim > 1:
+            nn.init.normal_(p, 0.0, 30.0)
+    trainer, data, more = examples.example(model, rows)
+    first = cr.diagnose(trainer, data, **more).findings[0]
+    assert (first.code, first.severity) == ("weights-badly-scaled", "sick")
+    assert "'layer.weight_" in str(first.where)

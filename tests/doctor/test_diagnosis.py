@@ -218,6 +218,17 @@ def test_trial_runs_look_at_as_many_held_out_rows_as_a_score() -> None:
     assert len(case.setup.held_out) == 3000
 
 
+@pytest.mark.parametrize(("units", "rows"), [(64, 256), (1 << 17, 127)])
+def test_of_large_networks_the_outputs_of_fewer_rows_are_kept(
+    units: int, rows: int
+) -> None:
+    model = nn.Sequential(nn.Linear(2, units), nn.Linear(units, 2))
+    trainer, data, more = examples.example(model, examples.moons(600))
+    seen = cases.Case(trainer, data, **more).seen
+    assert seen is not None
+    assert len(seen["0"]) == rows
+
+
 def test_a_trial_that_ended_early_does_not_count_as_whole() -> None:
     model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(8, 2))
     assert "after 0 steps" in diagnose(model).examined["trial_run"]
@@ -379,7 +390,7 @@ def test_fixes_are_tried_over_seeds_and_ordered() -> None:
     assert gains == sorted(gains, reverse=True)
     document = fixes[0].to_dict()
     assert document["changes"][0].startswith("- lr=100\n+ lr=")
-    assert document["tried"] == 3
+    assert document["tried"] == 5
     assert document["after"] - document["before"] > 0.1
     assert "Tried on copies" in str(found)
 
@@ -455,6 +466,16 @@ def test_causes_stand_above_consequences_which_are_no_causes() -> None:
 def test_what_leaves_a_run_far_behind_does_not_cure(gain: float, severity: str) -> None:
     best, other = finding("batch-too-small", 0.5), finding("one-class", gain)
     assert [f.severity for f in ranked([best, other], registered())][1] == severity
+
+
+def test_a_single_sick_finding_stays_sick_whatever_its_change_does() -> None:
+    worse, risk = finding("constant-weights", -0.9), finding("one-class", 0.0, "risk")
+    found = ranked([risk, worse], registered())
+    assert [f.severity for f in found] == ["sick", "risk"]
+    other = finding("batch-too-small", 0.5)
+    found = {f.code: f.severity for f in ranked([risk, worse, other], registered())}
+    assert found["constant-weights"] == "risk"
+    assert found["batch-too-small"] == "sick"
 
 
 def test_json_html_and_text(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_two_things_that_are_wrong_are_mended_together() -> None:
     found = two()
     best = found.fix()[0]
     assert best.comparison.gain > 0.3
-    assert len(best.comparison.after) == 3
+    assert len(best.comparison.after) == 5
     slots = {slot for change in best.changes for slot in change.slots}
     assert "rate" in slots
     assert slots & {"weights", "width"}  # wider layers have weights drawn anew

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
 from chainrule.doctor import Diagnosis, examples
-from chainrule.doctor.asked import applies_sigmoid, is_bottomless
+from chainrule.doctor.asked import applies_sigmoid, is_endless
 from chainrule.doctor.symptoms.missing_values import _gaps, _stands_out
 from chainrule.doctor.symptoms.rows_scaled_alone import _scaled
 from chainrule.nn import functional as F
@@ -171,6 +171,10 @@ def _scores(z: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
     return (F.softplus(z) - z * y).mean()
 
 
+def _margin(p: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+    return (1 - p * (2 * y - 1)).clamp(min=0.0).mean()
+
+
 @pytest.mark.parametrize(
     ("name", "loss", "endless"),
     [
@@ -186,20 +190,37 @@ def _scores(z: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
         ),
         ("counts", lambda p, y: (p.clamp(max=80).exp() - p * y.abs()).mean(), False),
         ("cosine", lambda p, y: -(p * y).sum() / (p * p).sum().sqrt(), False),
+        ("margin", _margin, True),
+        ("squared margin", lambda p, y: (1 - p * y).clamp(min=0).square().mean(), True),
+        ("bounded", lambda p, y: 1 - (-((p - y) ** 2)).exp().mean(), False),
+        ("capped", lambda p, y: (p - y).abs().clamp(max=1.0).mean(), False),
+        ("logarithms", lambda p, y: (p - (y.abs() + 1).log()).square().mean(), False),
+        ("of size", lambda p, y: (p.square() - y.square()).square().mean(), False),
     ],
 )
 def test_a_loss_without_a_least_value(name: str, loss: Any, endless: bool) -> None:
     y = RNG(0).normal(size=(64, 1)).astype(np.float32)
-    assert is_bottomless(loss, y, (1,)) is endless
-    assert not is_bottomless(loss, np.sign(y), (1,))
-    assert not is_bottomless(loss, y, (3,))
+    assert is_endless(loss, y, (1,)) is endless
+    assert not is_endless(loss, np.sign(y), (1,))
+    assert not is_endless(loss, y, (3,))
 
 
-def test_cross_entropy_of_quantities_is_the_wrong_loss() -> None:
-    found = diagnosed(examples.mlp(2, 1), examples.waves(), loss=_scores, epochs=30)
+@pytest.mark.parametrize("loss", [_scores, _margin])
+def test_losses_of_classes_are_the_wrong_ones_of_quantities(loss: Any) -> None:
+    found = diagnosed(examples.mlp(2, 1), examples.waves(), loss=loss, epochs=30)
     first = found.findings[0]
     assert (first.code, first.severity) == ("loss-unfit", "sick")
     assert "MSELoss" in first.diff
+
+
+def test_a_margin_of_probabilities_has_its_sign_between_0_and_1() -> None:
+    rows = examples.binary(examples.moons())
+    model = examples.mlp(2, 1).append(nn.Sigmoid())
+    found = diagnosed(model, rows, loss=_margin, optimizer=optim.Adam(lr=0.02))
+    assert found.case is not None
+    assert found.case.score is not None
+    assert found.case.score > 0.8
+    assert found.healthy
 
 
 # -- nothing that can be found ---------------------------------------------------------

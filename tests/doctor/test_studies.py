@@ -150,7 +150,7 @@ def two_stages(experiment: Experiment) -> dict[str, Any]:
 
 def test_each_stage_is_examined(monkeypatch: Any, tmp_path: Path) -> None:
     study(two_stages, monkeypatch)
-    found = diagnosing.diagnosed("own")
+    found = diagnosing.diagnosed("own", stages=4)
     assert isinstance(found, StudyDiagnosis)
     assert [*found.stages] == ["slow", "line", "well"]
     assert not found.healthy
@@ -177,11 +177,24 @@ def test_each_stage_is_examined(monkeypatch: Any, tmp_path: Path) -> None:
 
 
 def test_the_study_ends_behind_what_is_asked_for(monkeypatch: Any) -> None:
+    made: list[cr.Trainer] = []
+
+    def run(experiment: Experiment) -> dict[str, Any]:
+        trainer, data, given = examples.example()
+        made.append(trainer)
+        experiment.fit("slow", trainer, data, **given)
+        made.append(trainer)
+        return {}
+
+    study(run, monkeypatch)
+    assert "ended behind" in str(diagnosing.diagnosed("own", stages=1))
+    assert len(made) == 1  # it was not trained, and the study did not go on
+    assert not made[0].optimizer.steps
     study(two_stages, monkeypatch)
     found = diagnosing.diagnosed("own", stages=1)
     assert isinstance(found, StudyDiagnosis)
     assert [*found.stages] == ["slow"]
-    assert "the first 1 were" in str(found)
+    assert "ended behind the first stage" in str(found)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -173,6 +173,11 @@ def test_every_word_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a language that marks what it translates nothing is left without a mark."""
     sick().fix()
     monkeypatch.setattr(messages, "lookup", lambda text: f"⟦{text}⟧" if text else text)
+    monkeypatch.setattr(
+        messages,
+        "lookup_counted",
+        lambda one, several, n: f"⟦{one if n == 1 else several}⟧",
+    )
     unmarked = [
         text
         for text in Read(sick().to_html()).texts

@@ -368,3 +368,30 @@ def test_a_loader_says_how_large_a_batch_is(rows: int, refused: bool) -> None:
             trainer.fit(loader, epochs=1, progress=False)
     else:
         assert (found.case.setup.batch_size, found.case.setup.drop_last) == (50, True)
+
+
+# -- columns of which nothing is left --------------------------------------------------
+
+
+def with_columns(lost: int, spread: float) -> Diagnosis:
+    """Targets of 10 columns, of which so many are zeros; the others are rarely so."""
+    rng = RNG(7)
+    x = rng.normal(size=(600, 10)).astype(np.float32)
+    y = (x.sum(1) > 0).astype(np.int32)
+    x[:, :lost] = 0
+    x *= rng.uniform(size=x.shape) < spread
+    rows = Dataset(x, y, classes=2)
+    trainer, data, more = examples.example(examples.mlp(10), rows)
+    return cr.diagnose(trainer, data, **more)
+
+
+def test_half_of_the_columns_without_a_number_is_sick_where_the_run_is_far_off() -> (
+    None
+):
+    assert "constant-columns" in sick(with_columns(5, 1.0))
+    assert "constant-columns" not in sick(with_columns(4, 1.0))
+
+
+def test_columns_of_rare_words_may_be_empty() -> None:
+    found = {f.code: f.severity for f in with_columns(6, 0.05).findings}
+    assert found["constant-columns"] == "note"

@@ -9,7 +9,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.compilation.program import CompiledProgram
 from chainrule.errors import ArgumentError
+from chainrule.training import programs
 
 from .conftest import Make, pixels, same, small_network
 
@@ -310,3 +312,31 @@ def test_indices_reach_an_embedding_as_they_are(engine: str, kind: str) -> None:
     np.testing.assert_allclose(trainer.predict(x), eager, rtol=1e-4, atol=1e-5)
     with pytest.raises(ArgumentError, match="row that does not exist"):
         trainer.predict(x + 5)
+
+
+@pytest.mark.parametrize(("width", "rows"), [(4, 150), (64, 64), (4096, 32)])
+def test_large_networks_take_fewer_rows_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, width: int, rows: int
+) -> None:
+    monkeypatch.setattr(programs, "LARGEST", 1 << 12)
+    model = nn.Sequential(nn.Linear(2, width), nn.Linear(width, 2))
+    trainer = cr.Trainer(
+        model, loss=nn.CrossEntropyLoss(), optimizer=optim.SGD(lr=0.1), engine="numpy"
+    )
+    x = np.random.default_rng(0).normal(size=(150, 2)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int32)
+    taken: list[int] = []
+    run = CompiledProgram.run
+
+    def noted(self: CompiledProgram, entry: str, inputs: Any) -> Any:
+        taken.append(len(inputs["x"]))
+        return run(self, entry, inputs)
+
+    monkeypatch.setattr(CompiledProgram, "run", noted)
+    found = trainer.evaluate((x, y)), trainer.predict(x)
+    whole, rest = divmod(150, rows)
+    assert taken == [*[rows] * whole, *([rest] if rest else [])] * 2
+    np.testing.assert_allclose(
+        found[1], trainer.predict(x, batch_size=150), rtol=1e-4, atol=1e-6
+    )
+    assert found[0]["loss"] == pytest.approx(trainer.evaluate((x, y), 150)["loss"])

@@ -173,12 +173,13 @@ def applies_sigmoid(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) 
     return ratios[0] > 0 and max(ratios) - min(ratios) <= RISE * ratios[0]
 
 
-def is_bottomless(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> bool:
-    """Return whether a loss falls without end, as outputs go one way for ever.
+def is_endless(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> bool:
+    """Return whether outputs that go one way for ever are better than the targets.
 
-    Such as the cross-entropy of scores, of targets that are not within 0 and 1: no
-    outputs are its best ones. Losses of distances have a least value, at the targets;
-    one that rewards distance is of the wrong sign, which is something else.
+    The loss falls without end, as the cross-entropy of scores does, of targets that are
+    not within 0 and 1; or to where it stays, as that of a margin does, which asks for
+    the side of a number alone. Losses of distances have their least value at the
+    targets; one that rewards distance is of the wrong sign, which is something else.
 
     Args:
         loss, y, shape: as of :func:`asked`.
@@ -206,7 +207,10 @@ def is_bottomless(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) ->
     if not far >= here - RISE * abs(here):
         return False
     losses = [_loss(loss, at - t * slopes / steepest, y) for t in WAYS]
-    return _rises(losses[::-1]) and losses[-1] < -abs(losses[0]) * WAYS[0]
+    if not np.isfinite([here, *losses]).all():
+        return False
+    falling = all(later <= earlier for earlier, later in pairwise(losses))
+    return falling and losses[-1] < here - SIDES * abs(here)
 
 
 def _alike(a: float, b: float) -> bool:

@@ -20,7 +20,7 @@ from chainrule.graph.node import Array
 from chainrule.random import Generator, permutation
 from chainrule.random.generator import stream
 from chainrule.tensor import tensor
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 from chainrule.training.nonfinite import step_of
 from chainrule.training.source import StepInputs
 from chainrule.util.pytree import leaves
@@ -29,6 +29,8 @@ from chainrule.util.pytree import leaves
 FACTORS = (0.001, 0.01, 0.1, 10.0, 100.0)
 #: Rows of which a gradient is asked.
 FEW_ROWS = 8
+#: Rows of which all outputs are looked at; of large networks fewer, so many numbers.
+SEEN_ROWS, SEEN = 256, 1 << 24
 #: Further ones, as long as the highest so far is no worse than the asked rate.
 HIGHER = (1e4, 1e6, 1e8)
 
@@ -232,7 +234,9 @@ class Case(Standing):
         rows = permutation(len(setup.train), 0, 0)[: setup.batch_size]
         setup.train, setup.epochs = setup.train.rows(rows), steps
         record = run(setup)
-        self.examined["one_batch"] = _("{n} updates on one batch alone", n=steps)
+        self.examined["one_batch"] = ngettext(
+            "{n} update on one batch alone", "{n} updates on one batch alone", n=steps
+        )
         return record.loss_at_start(), record.loss_at_end()
 
     @cached_property
@@ -248,10 +252,12 @@ class Case(Standing):
     def _seen(self, setup: Setup) -> dict[str, Array] | None:
         if not self.single or self.network is None:
             return None
-        x = setup.train.x[: min(256, len(setup.train))]
-        model = setup.copy().model
+        x, model = setup.train.x, setup.copy().model
         try:
-            return network.seen(model, _tensor(x, model))
+            few = network.seen(model, _tensor(x[:FEW_ROWS], model))
+            each = sum(a.size for a in few.values()) // FEW_ROWS
+            rows = min(max(FEW_ROWS, SEEN // max(each, 1)), SEEN_ROWS, len(setup.train))
+            return network.seen(model, _tensor(x[:rows], model))
         except ChainruleError:
             return None
 

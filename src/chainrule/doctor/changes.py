@@ -15,7 +15,7 @@ from chainrule.data import Dataset
 from chainrule.doctor import weights
 from chainrule.doctor.constructors import code, constructors, loss_shown, table
 from chainrule.doctor.finding import Change
-from chainrule.doctor.setup import Setup, redraw
+from chainrule.doctor.setup import Setup, as_drawn, redraw
 from chainrule.errors import ChainruleError
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.init import kaiming_normal_, xavier_normal_, zeros_
@@ -25,6 +25,12 @@ from chainrule.random import Generator
 from chainrule.random.generator import stream
 from chainrule.text import _, joined
 from chainrule.text.numbers import number
+
+#: Layers of the library that multiply by several matrices of one form, units first.
+SEVERAL = (
+    *(nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell),
+    nn.MultiheadAttention,
+)
 
 # -- learning rate and optimiser -------------------------------------------------------
 
@@ -216,23 +222,41 @@ def activation(
         change.apply(setup)
         keep_variance(setup, relu=relu)
 
-    name = "kaiming_normal_" if relu else "xavier_normal_"
-    after = f"{change.after}\n" + f"nn.init.{name}(weight), nn.init.zeros_(bias)"
+    code, layers = _initialised(setup.model, relu=relu)
+    after = joined("\n", [change.after, code])
     slots = (*change.slots, "weights")
-    told = {**(change.layers or {}), **_initialised(setup.model, name)}
+    told = {**(change.layers or {}), **layers}
     return replace(change, after=after, apply=apply, slots=slots, layers=told)
 
 
-def _initialised(model: Module, name: str) -> dict[str, tuple[dict[str, Any], ...]]:
-    """Return what a run file says of layers whose weights an initialiser draws."""
+def _initialised(
+    model: Module, *, relu: bool
+) -> tuple[str, dict[str, tuple[dict[str, Any], ...]]]:
+    """Return what :func:`keep_variance` does, as code, and as a run file says it."""
     owners = {n.rpartition(".")[0]: n for n, __ in model.named_parameters()}
+    name = "kaiming_normal_" if relu else "xavier_normal_"
     word = ({"init": name.removesuffix("_")},)
-    return {path: word for path, n in owners.items() if is_of_product(model, n)}
+    drawn = sorted(_odd(model))
+    lines = [f"nn.init.{name}(weight), nn.init.zeros_(bias)"]
+    lines += [_own_rule(model, path) for path in drawn]
+    told = {path: word for path, n in owners.items() if is_of_product(model, n)}
+    return joined("\n", lines), told | {path: ({"init": None},) for path in drawn}
+
+
+def _own_rule(model: Module, path: str) -> str:
+    """Return a line that says of a module that its own rule draws its weights."""
+    kind = type(model.get_submodule(path)).__name__
+    return _("{path}: as {kind} draws them", path=path, kind=kind)
 
 
 def keep_variance(setup: Setup, *, relu: bool) -> None:
-    """Draw all weight matrices so that layers keep the variance (He, Glorot)."""
+    """Draw all weight matrices so that layers keep the variance (He, Glorot).
+
+    Recurrent layers and attention have a rule of their own: they are drawn by it where
+    they do not look like it.
+    """
     model = setup.model
+    odd = _odd(model)
     draw: Any = (
         partial(kaiming_normal_, nonlinearity="relu") if relu else xavier_normal_
     )
@@ -245,6 +269,14 @@ def keep_variance(setup: Setup, *, relu: bool) -> None:
             elif name.endswith("bias"):
                 zeros_(p)
         weights.keep_variance(model, setup.fans, relu=relu)
+    if odd:
+        redraw(model, setup.seed, odd.__contains__)
+
+
+def _odd(model: Module) -> frozenset[str]:
+    """Return the paths of layers of several products whose weights look strange."""
+    paths = {p for p, m in model.named_modules() if isinstance(m, SEVERAL)}
+    return frozenset(paths) - as_drawn(model, paths.__contains__)
 
 
 def is_of_product(model: Module, name: str) -> bool:
@@ -258,7 +290,9 @@ def inputs_of(setup: Setup, name: str) -> int:
     if name in setup.fans:
         return setup.fans[name].inputs
     shape = dict(setup.model.named_parameters())[name].shape
-    return math.prod(shape[1:]) if is_of_product(setup.model, name) else 0
+    layer = setup.model.get_submodule(name.rpartition(".")[0])
+    known = is_of_product(setup.model, name) or isinstance(layer, SEVERAL)
+    return math.prod(shape[1:]) if known else 0
 
 
 def variance(setup: Setup, *, relu: bool) -> Change:
@@ -267,10 +301,8 @@ def variance(setup: Setup, *, relu: bool) -> Change:
     def apply(setup: Setup) -> None:
         keep_variance(setup, relu=relu)
 
-    name = "kaiming_normal_" if relu else "xavier_normal_"
-    after = f"nn.init.{name}(weight), nn.init.zeros_(bias)"
+    after, told = _initialised(setup.model, relu=relu)
     what = _("initial weights that keep the variance")
-    told = _initialised(setup.model, name)
     return Change(what, "weights", after, apply, slots=("weights",), layers=told)
 
 
@@ -300,11 +332,10 @@ def fresh_weights(setup: Setup, paths: Sequence[str], before: str) -> Change | N
             for path in sorted(foreign):
                 weights.draw(setup.model, setup.fans, path)
 
-    modules = dict(setup.model.named_modules())
     lines = [
         _("{path}: as nn.Linear draws them", path=p)
         if p in foreign
-        else _("{path}: as {kind} draws them", path=p, kind=type(modules[p]).__name__)
+        else _own_rule(setup.model, p)
         for p in paths
     ]
     what = _("initial weights as the layers draw them")

@@ -180,15 +180,17 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
     A finding explains another if its symptom says so, it is no less severe, and its
     change gains about as much. Causes come by severity, confidence, and what their
     change gained. What a change leaves behind another one by as much as counts as sick,
-    it does not cure: its finding is a risk. So is a consequence that a cause explains.
+    it does not cure: its finding is a risk, unless nothing else is sick. So is a
+    consequence that a cause explains.
     """
     best = max(map(_gain, findings), default=0.0)
-    findings = [
-        replace(f, severity="risk", confidence=HELPED)
-        if f.severity == "sick" and f.confidence < 1 and _leaves_sick(f, best)
-        else f
-        for f in findings
-    ]
+    sick = [f for f in findings if f.severity == "sick"]
+    weak = [f for f in sick if f.confidence < 1 and _leaves_sick(f, best)]
+    if len(weak) < len(sick):
+        findings = [
+            replace(f, severity="risk", confidence=HELPED) if f in weak else f
+            for f in findings
+        ]
     explains = {s.code: set(s.explains) for s in known}
     stage = {s.code: s.stage for s in known}
 

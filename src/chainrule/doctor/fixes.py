@@ -6,7 +6,8 @@ end (Jamieson & Talwalkar 2016, *Non-stochastic best arm identification*; Li et 
 2018, *Hyperband*, with η = 3). A run that goes on is not begun anew, and what the
 diagnosis has tried counts. Around the best set the next round changes one thing more,
 until nothing helps, all but :data:`ENOUGH` of the score is reached, or the steps are
-spent; then what does not help is left out again.
+spent. Where the best set is behind the references then, sets are drawn (Bergstra &
+Bengio 2012). At last what does not help is left out again.
 
 Whoever leads is measured over several seeds, which draw other initial weights where
 those given look like a draw, and leads no more where it had luck.
@@ -18,11 +19,12 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from chainrule.doctor import changes, space
 from chainrule.doctor.case import Case
-from chainrule.doctor.evidence import RISK, SEEDS
+from chainrule.doctor.evidence import MOST, RISK
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
 from chainrule.doctor.setup import Run, as_drawn
 
@@ -34,6 +36,9 @@ RUNGS = (1 / 9, 1 / 3, 1.0)
 ENOUGH = 0.01
 #: Rounds around the best, and candidates of one round.
 ROUNDS, WIDTH = 4, 24
+#: Rounds of sets that are drawn, where the best one is behind the references still, and
+#: the most changes of such a set.
+DRAWS, MANY = 2, 4
 #: The largest number of steps of a search: those of the diagnosis's budget, times this.
 TIMES = 3
 
@@ -117,6 +122,7 @@ class Search:
             made = Tried(one, None, scores[0], 1.0, steps, scores[:1])
             self.tried[_key(one)] = made
         self.before: list[float | None] = []
+        self.draw = Random(0)
         self._begun = time.perf_counter()
 
     # -- searching ---------------------------------------------------------------------
@@ -127,23 +133,34 @@ class Search:
             best = self._leader()
             if best is None or not self._enough(best):
                 self._halve(self._first())
-                best = self._leader()
-            for __ in range(ROUNDS):
-                if best is None or self._enough(best):
+                best = self._climb(self._leader())
+            for __ in range(DRAWS):
+                if best is None or not self._behind(best):
                     break
-                self._halve(self._around(best.changes))
+                self._halve(self._drawn())
                 new = self._leader()
-                if new is None or not self._beats(new, best):
-                    break
-                best = new
+                if new is not None and self._beats(new, best):
+                    best = self._climb(new)
             if best is not None:
                 self._prune(best)
                 self._leader()
             self.before = [self.case.score]
-            for seed in range(1, SEEDS):
+            for seed in range(1, MOST):
                 self.before.append(self._scored((), seed))
         finally:
             self.spent.seconds = time.perf_counter() - self._begun
+
+    def _climb(self, best: Tried | None) -> Tried | None:
+        """Change one thing more, round by round, until nothing helps."""
+        for __ in range(ROUNDS):
+            if best is None or self._enough(best):
+                break
+            self._halve(self._around(best.changes))
+            new = self._leader()
+            if new is None or not self._beats(new, best):
+                break
+            best = new
+        return best
 
     def _first(self) -> list[Set]:
         """Return the candidates of the first round: alone, and together."""
@@ -169,6 +186,12 @@ class Search:
         """Return the sets that differ from the best one in a single change."""
         more = [[c, *best] for c in (*self.space, *self.finer) if c not in best]
         return self._sets(more)
+
+    def _drawn(self) -> list[Set]:
+        """Return sets that are drawn: what no single change leads to."""
+        there = [*self.space, *self.finer]
+        counts = [self.draw.randint(2, MANY) for __ in range(4 * WIDTH)]
+        return self._sets(self.draw.sample(there, min(n, len(there))) for n in counts)
 
     def _sets(self, sets: Iterable[Iterable[Change]]) -> list[Set]:
         """Return sets whose changes go together, without repeats and known ones."""
@@ -233,6 +256,13 @@ class Search:
     def _enough(self, tried: Tried) -> bool:
         return self._worth(tried) >= 1 - ENOUGH
 
+    def _behind(self, tried: Tried) -> bool:
+        """Return whether references find more than a set does, beyond what is well."""
+        signal = self.case.signal
+        if signal is None or self._enough(tried):
+            return False
+        return self._worth(tried) < signal - RISK[self.case.metric]
+
     def _beats(self, new: Tried, old: Tried) -> bool:
         return self._worth(new) > self._worth(old) + self._step
 
@@ -254,7 +284,7 @@ class Search:
 
         while self.tried:
             leader = min(self.tried.values(), key=place)
-            if len(leader.by_seed) == SEEDS:
+            if len(leader.by_seed) == MOST:
                 return leader
             leader.by_seed.append(self._scored(leader.changes, len(leader.by_seed)))
         return None

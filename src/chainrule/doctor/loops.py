@@ -27,7 +27,7 @@ from chainrule.doctor.live_rules import finding
 from chainrule.graph.node import Array
 from chainrule.nn import Module, Parameter
 from chainrule.optim import RuleOptimizer
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 from chainrule.training.history import History
 
 #: Weights are read so many times, evenly over the steps.
@@ -138,8 +138,10 @@ class LoopWatch:
         for losses in self._losses.values():
             findings += losses.watch.findings
         findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.confidence))
-        examined = {
-            "weights": _(
+        examined: dict[str, str] = {
+            "weights": ngettext(
+                "{n} parameter, read after {k} of {steps:,} steps: whether it is "
+                "finite, changes, and grows",
                 "{n} parameters, read after {k} of {steps:,} steps: whether they are "
                 "finite, change, and grow",
                 n=len(self._weights),

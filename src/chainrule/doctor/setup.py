@@ -220,18 +220,26 @@ def redraw(model: Module, seed: int, only: Callable[[str], bool] | None = None) 
     return True
 
 
-def as_drawn(model: Module) -> frozenset[str]:
+def as_drawn(
+    model: Module, only: Callable[[str], bool] | None = None
+) -> frozenset[str]:
     """Return the paths of modules whose weights look as their layers draw them.
 
     Trained weights, constants and those of another deviation do not.
+
+    Args:
+        model: with the weights.
+        only: which modules are asked of, by their paths; None: all of them.
     """
     fresh = deepcopy(model)
-    if not redraw(fresh, 0):
+    if not redraw(fresh, 0, only):
         return frozenset()
     pairs = zip(model.named_parameters(), fresh.named_parameters(), strict=True)
     paths, other = set[str](), set[str]()
     for (name, p), (__, q) in pairs:
         path = name.rpartition(".")[0]
+        if only is not None and not only(path):
+            continue
         paths.add(path)
         if not _alike(p.numpy().astype(np.float64), q.numpy().astype(np.float64)):
             other.add(path)

@@ -16,7 +16,7 @@ from chainrule.doctor.asked import (
     Asked,
     applies_sigmoid,
     asked,
-    is_bottomless,
+    is_endless,
     is_one_hot,
 )
 from chainrule.doctor.columns import Columns, table
@@ -29,7 +29,7 @@ from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
 from chainrule.nn import Module, output_semantics
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training import Callback, EarlyStopping, Trainer, checks
 from chainrule.training.callbacks import as_callbacks
 from chainrule.training.entries import Entries
@@ -203,11 +203,12 @@ class Subject:
             return None
         found = Columns(table(self.train.x), self.train.feature_names)
         rows, width = found.rows.shape
-        self.examined["data"] = _(
-            "{rows:,} of {all:,} rows of {width:,} columns",
+        self.examined["data"] = ngettext(
+            "{rows:,} of {all:,} rows of {n:,} column",
+            "{rows:,} of {all:,} rows of {n:,} columns",
+            n=width,
             rows=rows,
             all=len(self.train),
-            width=width,
         )
         return found
 
@@ -245,10 +246,11 @@ class Subject:
             self.not_examined["network"] = _("it cannot be traced: {w}", w=what)
             return None
         self.setup.fans = found.fans
-        self.examined["network"] = _(
-            "a graph of {n} operations, {k} products one behind another",
-            n=len(found.graph.nodes),
-            k=found.products,
+        self.examined["network"] = ngettext(
+            "a graph of {nodes} operations, {n} product",
+            "a graph of {nodes} operations, {n} products one behind another",
+            n=found.products,
+            nodes=len(found.graph.nodes),
         )
         return found
 
@@ -276,9 +278,9 @@ class Subject:
         return None if self.evaluation is None else network.twice(*self.evaluation)
 
     @cached_property
-    def bottomless(self) -> bool:
-        """A flag: a loss of one's own falls without end, and asks for no answers."""
-        return self._own_loss(is_bottomless)
+    def endless(self) -> bool:
+        """A flag: a loss of one's own is best without end, and asks for no answers."""
+        return self._own_loss(is_endless)
 
     @cached_property
     def sigmoid_in_loss(self) -> bool:
@@ -309,7 +311,7 @@ class Subject:
             if found != "unknown":
                 return found
             deaf = hears is not None and not hears.pairs
-            if deaf or self.bottomless:
+            if deaf or self.endless:
                 return task_of_shapes(np.asarray(y), tuple(shape))
             return found
         rows = y.ndim == 2 and len(shape) == 2 and y.shape[1:] == shape[1:]

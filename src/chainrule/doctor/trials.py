@@ -17,7 +17,7 @@ from chainrule.doctor.subject import SCORED, Subject, is_own
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.nn import output_semantics
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: So far apart are the seeds of trial runs: people's are small numbers, and what one of
 #: them has drawn is no other draw.
@@ -103,7 +103,11 @@ class Trials(Subject):
         self.budget.takes(self.cost(setup))
         record = run(setup, PROBES, watch=True)
         self.examined["trial_run"] = (
-            _("it ended in an error, after {n:,} steps", n=len(record.losses))
+            ngettext(
+                "it ended in an error, after {n:,} step",
+                "it ended in an error, after {n:,} steps",
+                n=len(record.losses),
+            )
             if record.error is not None
             else _(
                 "it was stopped early, after {n:,} of the {all:,} steps",
@@ -111,7 +115,11 @@ class Trials(Subject):
                 all=self.setup.steps,
             )
             if record.stopped
-            else _("all of the {n:,} steps that were asked for", n=setup.steps)
+            else ngettext(
+                "the {n:,} step that was asked for",
+                "all of the {n:,} steps that were asked for",
+                n=setup.steps,
+            )
             if self.complete
             else _(
                 "{n:,} of the {all:,} steps that were asked for",
@@ -208,11 +216,21 @@ class Trials(Subject):
             return None
 
     def _cut(self, record: Record, outputs: Array) -> float:
-        """Return the output from which on a run says 1."""
+        """Return the output from which on a run says 1.
+
+        Under a loss of one's own between 0 and 1, where all outputs and targets are: a
+        margin of probabilities has its sign there. A loss that takes a sigmoid itself
+        has not.
+        """
         loss = record.setup.loss
         cut = output_semantics.threshold(loss)
         if is_own(loss):
             cut = self.asked.cut
+            shares = all(
+                bool(((a >= 0) & (a <= 1)).all()) for a in (outputs, self.train.y)
+            )
+            if shares and not self.sigmoid_in_loss:
+                return 0.5
         return 0.5 if cut is None else cut
 
     def run_scored(self, setup: Setup) -> float | None:

@@ -12,7 +12,7 @@ from chainrule.doctor.finding import Finding, Fix, shown
 from chainrule.doctor.fixes import Spent
 from chainrule.errors import visible_lines
 from chainrule.html import views
-from chainrule.text import tr, translated
+from chainrule.text import ngettext, tr, translated
 from chainrule.text.numbers import number, percent
 from chainrule.text.tables import wrapped
 
@@ -156,25 +156,32 @@ def _entry(finding: Finding, depth: int) -> Iterator[str]:
 def tried(fix: Fix) -> str:
     """Return what a fix did to the score, over how many seeds and steps."""
     c, plain = fix.comparison, fix.to_dict()
-    return tr(
-        "{metric} {before} → {after}, {n} seeds, {steps:,} steps each",
-        metric=labels.evidence(c.metric),
-        before=shown(c.metric, plain["before"]),
-        after=shown(c.metric, plain["after"]),
-        n=len(c.after),
-        steps=fix.steps,
+    return translated(
+        ngettext(
+            "{metric} {before} → {after}, {seeds} seeds, {n:,} step each",
+            "{metric} {before} → {after}, {seeds} seeds, {n:,} steps each",
+            n=fix.steps,
+            metric=labels.evidence(c.metric),
+            before=shown(c.metric, plain["before"]),
+            after=shown(c.metric, plain["after"]),
+            seeds=len(c.after),
+        )
     )
 
 
 def cost(search: Spent) -> str:
     """Return what a search of fixes has cost."""
-    return tr(
-        "{runs} sets of changes, {whole} of them to the end; {steps:,} training steps, "
-        "{seconds} s",
-        runs=search.runs,
-        whole=search.whole,
-        steps=search.steps,
-        seconds=number(search.seconds, 2),
+    return translated(
+        ngettext(
+            "{n} set of changes, {whole} to the end; {steps:,} training steps, "
+            "{seconds} s",
+            "{n} sets of changes, {whole} of them to the end; {steps:,} training "
+            "steps, {seconds} s",
+            n=search.runs,
+            whole=search.whole,
+            steps=search.steps,
+            seconds=number(search.seconds, 2),
+        )
     )
 
 

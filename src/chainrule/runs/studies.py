@@ -13,7 +13,7 @@ from chainrule.doctor.loops import LoopWatch
 from chainrule.doctor.study import StudyDiagnosis
 from chainrule.errors import NonFiniteError
 from chainrule.recipes import Experiment
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.text.safe_stderr import Outlet
 from chainrule.training import Trainer
 
@@ -40,7 +40,8 @@ def diagnosed_study(
     Args:
         name: of the recipe.
         full: at full settings instead of those of ``--quick``.
-        stages: how many are examined; the study ends behind the last of them.
+        stages: how many are examined. The last of them ends the study: a Trainer before
+            it is trained, a loop where the next stage begins.
         seconds: the budget of a Trainer, see :func:`chainrule.diagnose`.
         threads: of the native engine.
 
@@ -54,8 +55,10 @@ def diagnosed_study(
         with redirect_stdout(io.StringIO()):
             recipes.perform(experiment)
     except _Examined:
-        found.left = _(
-            "Further stages were not examined: the first {n} were asked for.", n=stages
+        found.left = ngettext(
+            "The study was ended behind the first stage, as asked for.",
+            "The study was ended behind the first {n} stages, as asked for.",
+            n=stages,
         )
     except NonFiniteError as error:
         if not found.stages or found.healthy:
@@ -90,6 +93,8 @@ class _Examiner:
         )
         if stage.interrupted:
             raise KeyboardInterrupt
+        if len(self.found.stages) == self.stages:
+            raise _Examined
 
     def loop(
         self,

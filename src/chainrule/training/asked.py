@@ -17,7 +17,7 @@ from chainrule.training.averaging import WeightAverage
 from chainrule.training.data_adapter import as_weights
 from chainrule.training.entries import Entries
 from chainrule.training.objective import Objective
-from chainrule.training.programs import EVALUATION_BATCH, Programs
+from chainrule.training.programs import Programs
 from chainrule.training.saved import SavedTrainer
 from chainrule.util.keywords import strict
 from chainrule.util.pytree import is_nest, leaves
@@ -117,7 +117,7 @@ class AskedTrainer(SavedTrainer):
     def evaluate(
         self,
         data: Any,
-        batch_size: int = EVALUATION_BATCH,
+        batch_size: int | None = None,
         *,
         sample_weight: Any = None,
     ) -> dict[str, Any]:
@@ -126,6 +126,8 @@ class AskedTrainer(SavedTrainer):
         Args:
             data: a ``Dataset``, a pair (inputs, targets), or a ``Stream``.
             batch_size: samples a batch; it changes the results by rounding at most.
+                None: 1000, or fewer of a large network, so that its largest value
+                takes 128 MiB in float32, and 32 at least.
             sample_weight: how much the loss of each row counts, one number ≥ 0 a row:
                 Σ w ℓ / Σ w. Metrics count every row once.
 
@@ -141,7 +143,7 @@ class AskedTrainer(SavedTrainer):
         """
         self._recover()
         fix = _("evaluate((x, y), batch_size=1000)")
-        size = whole("batch_size", batch_size, fix=fix)
+        size = None if batch_size is None else whole("batch_size", batch_size, fix=fix)
         dataset = self.like(data)
         checks.same_scale(self.scales, dataset)
         weights = as_weights(sample_weight, dataset, self.objective)
@@ -150,7 +152,7 @@ class AskedTrainer(SavedTrainer):
         return self._programs.evaluate(dataset, size, weights)
 
     def predict(
-        self, x: Any, output: str | None = None, *, batch_size: int = EVALUATION_BATCH
+        self, x: Any, output: str | None = None, *, batch_size: int | None = None
     ) -> Any:
         """Compute the Trainer's predictions: the model's output for each row of x.
 
@@ -162,7 +164,7 @@ class AskedTrainer(SavedTrainer):
                 probabilities where the network ends in these) what that means under the
                 loss; ``"classes"`` the decided classes: their names where the training
                 data had names, −1 and 1 under a hinge loss, else numbers from 0.
-            batch_size: samples a batch.
+            batch_size: samples a batch; None as in :meth:`evaluate`.
 
         Returns:
             An array; of several outputs a dictionary or a tuple of arrays.
@@ -172,7 +174,7 @@ class AskedTrainer(SavedTrainer):
             NonFiniteError: NaN or infinity in x, or in what the model gives.
         """
         self._recover()
-        size = whole("batch_size", batch_size)
+        size = None if batch_size is None else whole("batch_size", batch_size)
         if output is not None:
             output_semantics.check_output(output, self.loss)
         column = as_column(x, self.plan)

@@ -6,6 +6,7 @@ by step; evaluation and prediction run here, over all rows.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -43,8 +44,9 @@ if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
 
 Check = Callable[[Any], None]
-#: Samples that evaluation and prediction take at a time.
-EVALUATION_BATCH = 1000
+#: Samples that evaluation and prediction take at a time; of large networks as many
+#: fewer as the largest value needs to have no more numbers than this, but some.
+EVALUATION_BATCH, LARGEST, SOME = 1000, 1 << 25, 32
 #: So many kinds of data are remembered with what the model takes them as.
 KINDS = 8
 #: Batches that a profile is measured on, at most.
@@ -93,6 +95,18 @@ class DataProgram:
             or np.can_cast(dtype.numpy, self.dtypes[name].numpy)
             for name, dtype in dtypes.items()
         )
+
+    def rows(self, entry: str) -> int:
+        """Return how many samples an entry takes at a time, where nobody says."""
+        nodes = self.program.traced[entry].entry.graph.nodes
+        one, two = ({name: n for name in N.names} for n in (1, 2))
+        each = max(
+            math.prod(resolve(v.shape, two)) - math.prod(resolve(v.shape, one))
+            for node in nodes
+            for v in node.outputs
+            if v is not None
+        )
+        return min(EVALUATION_BATCH, max(SOME, LARGEST // max(each, 1)))
 
     def changed(self) -> str | None:
         """Return the name of a value whose change outdates the program, or None."""
@@ -222,7 +236,7 @@ class Programs:
         return columns | {"lr": "min", "seconds": "min"}
 
     def evaluate(
-        self, data: Dataset | Stream, size: int, weights: Array | None = None
+        self, data: Dataset | Stream, size: int | None, weights: Array | None = None
     ) -> dict[str, Any]:
         """Compute the loss and the metrics over ``data``, batch by batch."""
         kind = None
@@ -231,6 +245,7 @@ class Programs:
         prepared = self._for(kinds_of(data), data, kind)
         batches_out: list[Mapping[str, Any]] = []
         counts: list[int] = []
+        size = size or prepared.rows("evaluate")
         for inputs, y in batches(data, size, prepared.dtypes):
             if isinstance(data, Stream):
                 prepared.check(y)
@@ -257,7 +272,7 @@ class Programs:
             measured[m.name] = number(m, value) if m.scalar else value
         return measured
 
-    def predict(self, data: Rows, size: int) -> Any:
+    def predict(self, data: Rows, size: int | None) -> Any:
         """Compute the model's outputs for each row of data, batch by batch."""
         kinds = kinds_of(data)
         kinds = replace(kinds, y=None, types=kinds.types_of(kinds.x))
@@ -275,6 +290,7 @@ class Programs:
                 got=show(shape),
                 fix="predict(x[None])",
             ) from error
+        size = size or prepared.rows("predict")
         parts = [
             prepared.program.run("predict", inputs)
             for inputs, __ in batches(data, size, prepared.dtypes)

@@ -16,7 +16,10 @@ from chainrule.text import _
 NAMED = 5
 #: From this share of the columns on what they held was lost on the way, where the run
 #: is not right anyway. Ours.
-MOST = 0.6
+MOST = 0.45
+#: Where so many numbers of the other columns are zero, a column of zeros is no wonder:
+#: of rare words, most are in none of so many rows. Ours.
+SPARSE = 0.9
 
 
 @symptom(
@@ -31,7 +34,8 @@ MOST = 0.6
 def constant_columns(case: Case) -> Found | None:
     """Exactly one value, over the rows looked at. Edges of pictures are passed over.
 
-    Sick where most columns are so, and the run is far from right.
+    Sick where about half of the columns are so, and the run is far from right; columns
+    of rare words are no wonder.
     """
     if case.refused is not None or case.columns is None:
         return None
@@ -43,11 +47,13 @@ def constant_columns(case: Case) -> Found | None:
     where = _("{name}, columns {which}", name="x", which=names)
     width = case.columns.rows.shape[1]
     evidence = {"constant_columns": len(found), "columns": width}
-    if len(found) < MOST * width:
+    others = np.delete(case.columns.rows, found, 1)
+    sparse = others.size > 0 and float((others == 0).mean()) > SPARSE
+    if len(found) < MOST * width or sparse:
         return Found("note", where, evidence, confidence=1.0)
     cause = _(
-        "most columns never change: whatever they held was lost before the rows came "
-        "here"
+        "so many columns never change: whatever they held was lost before the rows "
+        "came here"
     )
     bar = 1 - SICK[case.metric]
     unknown = not case.runs or case.task == "unknown"

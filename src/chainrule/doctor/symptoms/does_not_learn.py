@@ -7,7 +7,7 @@ import numpy as np
 from chainrule import nn
 from chainrule.doctor import changes, examples, space
 from chainrule.doctor.case import Case
-from chainrule.doctor.evidence import RISK
+from chainrule.doctor.evidence import RISK, TELLS
 from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.registry import Found, symptom
 from chainrule.tensor import Tensor
@@ -78,7 +78,7 @@ def does_not_learn(case: Case) -> Found | None:
             return found
         if severity is None:
             helped, part = None, None
-    return _uncured(case, helped, part) if case.complete else None
+    return _uncured(case, helped, part) if case.share >= TELLS else None
 
 
 def _singles(case: Case) -> tuple[str | None, Comparison | None, str | None]:

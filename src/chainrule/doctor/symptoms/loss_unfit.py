@@ -39,7 +39,7 @@ def loss_unfit(case: Case) -> Found | None:
     """
     if case.refused is not None or not case.single:
         return None
-    if case.bottomless and case.task == "quantities":
+    if case.endless and case.task == "quantities":
         return _without_end(case)
     binary = output_semantics.threshold(case.setup.loss) is not None
     if case.task != "quantities" and not binary:
@@ -81,8 +81,9 @@ def _without_end(case: Case) -> Found | None:
         "loss_at_end": case.trial.loss_at_end(),
     }
     cause = _(
-        "the loss falls without end as outputs grow: no answer is its best one, as of "
-        "the cross-entropy where targets are not within 0 and 1"
+        "outputs that grow without end are better for the loss than the targets "
+        "themselves: as of the cross-entropy where targets are not within 0 and 1, or "
+        "of a margin where they are no classes"
     )
     return Found(severity, "loss", evidence, change, best, cause=cause)
 

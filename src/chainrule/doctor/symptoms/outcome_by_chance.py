@@ -21,8 +21,6 @@ SUSPECT = {
     *("vanishing-gradient", "exploding-gradient", "activation-unfit"),
 }
 SEEDS = 6
-#: The share of the asked steps from which trial runs tell. Ours.
-PART = 0.75
 
 
 @symptom(
@@ -46,7 +44,7 @@ def outcome_by_chance(case: Case) -> Found | None:
     """
     if case.refused is not None or not case.runs or case.sick:
         return None
-    if case.share < PART:
+    if case.share < evidence.TELLS:
         return None  # other seeds may still catch up
     if case.fitted or case.task == "unknown" or case.never_begins:
         return None

@@ -8,7 +8,7 @@ from chainrule.doctor.case import Case
 from chainrule.doctor.network import RELU, SQUASHING
 from chainrule.doctor.rebuilding import shallower
 from chainrule.doctor.registry import Found, symptom
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: ‖∂L/∂W‖ of the first weights against that of the last: AutoTrainer (Zhang et al.
 #: 2021) calls a ratio below 10⁻³ vanishing.
@@ -51,7 +51,11 @@ def vanishing_gradient(case: Case) -> Found | None:
     squashing = [x.path for x in case.network.activations(*SQUASHING)]
     if case.network.end_kind in SQUASHING:
         squashing = squashing[:-1]
-    what = _("ReLU in place of {n} squashing activations", n=len(squashing))
+    what = ngettext(
+        "ReLU in place of {n} squashing activation",
+        "ReLU in place of {n} squashing activations",
+        n=len(squashing),
+    )
     other = changes.activation(case.setup, squashing, nn.ReLU, what)
     relu = bool(case.network.activations(RELU))
     variance = changes.variance(case.setup, relu=relu)

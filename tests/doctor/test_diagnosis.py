@@ -386,7 +386,12 @@ def test_rates_of_any_schedule_are_lowered(optimizer: Any) -> None:
 def test_fixes_are_tried_over_seeds_and_ordered() -> None:
     found = diagnose(optimizer=optim.SGD(lr=100.0))
     fixes = found.fix()
-    gains = [f.comparison.gain for f in fixes]
+    best = max(f.comparison.gain for f in fixes)
+    alike = [f for f in fixes if f.comparison.gain >= best - 0.005]
+    assert fixes[: len(alike)] == alike
+    counts = [len(f.changes) for f in alike]
+    assert counts == sorted(counts)  # of those that are as good the smallest
+    gains = [round(f.comparison.gain, 3) for f in fixes[len(alike) :]]
     assert gains == sorted(gains, reverse=True)
     document = fixes[0].to_dict()
     assert document["changes"][0].startswith("- lr=100\n+ lr=")

@@ -312,7 +312,10 @@ class Search:
     # -- the result --------------------------------------------------------------------
 
     def fixes(self) -> list[Fix]:
-        """Return what was measured and helps, the best first."""
+        """Return what was measured and helps, the best first.
+
+        Of those that are about as good as the best one the one of fewest changes.
+        """
         case = self.case
         found: list[Fix] = []
         before = self.before or [case.score]
@@ -333,8 +336,12 @@ class Search:
                 code = self._code(tried.changes)
                 found.append(Fix(code, tried.changes, compared, tried.steps))
 
-        def place(fix: Fix) -> tuple[float, int, bool]:
-            return -round(fix.comparison.gain, 3), len(fix.changes), not fix.finding
+        alike = max((f.comparison.gain for f in found), default=0.0) - self._step
+
+        def place(fix: Fix) -> tuple[bool, int, float, int, bool]:
+            gain, count = fix.comparison.gain, len(fix.changes)
+            best = gain >= alike
+            return not best, best * count, -round(gain, 3), count, not fix.finding
 
         return sorted(found, key=place)
 

@@ -99,7 +99,7 @@ class DataProgram:
     def rows(self, entry: str) -> int:
         """Return how many samples an entry takes at a time, where nobody says."""
         nodes = self.program.traced[entry].entry.graph.nodes
-        one, two = ({name: n for name in N.names} for n in (1, 2))
+        one, two = (dict.fromkeys(N.names, n) for n in (1, 2))
         each = max(
             math.prod(resolve(v.shape, two)) - math.prod(resolve(v.shape, one))
             for node in nodes

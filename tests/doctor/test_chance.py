@@ -294,6 +294,22 @@ def test_such_weights_are_drawn_anew_where_they_are_strange(
     assert drawn == [False, True]
 
 
+def test_fresh_weights_of_such_layers_are_not_strange() -> None:
+    class Own(nn.GRU):
+        pass
+
+    for seed in range(40):
+        cr.manual_seed(seed)
+        model = nn.Sequential(nn.GRU(8, 8), nn.LSTM(6, 8), nn.RNN(8, 32))
+        assert changes._odd(model) == frozenset(), seed
+    own = nn.Sequential(Own(8, 8), nn.GRU(8, 8))
+    shared = nn.Sequential(own[1], own[1])
+    for p in (*own[0].parameters(), *own[1].parameters()):
+        nn.init.normal_(p, 0.0, 30.0)
+    assert changes._odd(own) == {"1"}  # the other one draws as nobody knows
+    assert changes._odd(shared) == {"0"}
+
+
 def test_weights_of_a_recurrent_layer_that_are_huge_are_named() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(600, 6, 8)).astype(np.float32)

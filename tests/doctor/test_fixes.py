@@ -21,6 +21,7 @@ from chainrule.doctor import (
     rebuilding,
     space,
 )
+from chainrule.doctor.fixes import Search
 from chainrule.doctor.setup import Run, as_drawn, run
 from chainrule.errors import ArgumentError
 
@@ -34,6 +35,17 @@ def two() -> Diagnosis:
     """Two things are wrong: the weights and the rate."""
     model = examples.spread(examples.mlp(depth=6), 0.0003)
     return diagnosed(model, epochs=15, optimizer=optim.SGD(lr=1e-4))
+
+
+@pytest.mark.parametrize("limit", [0, 300, 3000, 12000])
+def test_a_search_keeps_its_limit(limit: int) -> None:
+    found = two()
+    assert found.case is not None
+    search = Search(found.case, found.findings, limit)
+    search.run()
+    assert search.spent.steps <= limit
+    for fix in search.fixes():
+        assert len(fix.comparison.after) == len(fix.comparison.before)
 
 
 def test_two_things_that_are_wrong_are_mended_together() -> None:

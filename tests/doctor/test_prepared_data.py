@@ -190,8 +190,12 @@ def _margin(p: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
         ),
         ("counts", lambda p, y: (p.clamp(max=80).exp() - p * y.abs()).mean(), False),
         ("cosine", lambda p, y: -(p * y).sum() / (p * p).sum().sqrt(), False),
-        ("margin", _margin, True),
-        ("squared margin", lambda p, y: (1 - p * y).clamp(min=0).square().mean(), True),
+        ("margin", _margin, False),
+        (
+            "squared margin",
+            lambda p, y: (1 - p * y).clamp(min=0).square().mean(),
+            False,
+        ),
         ("bounded", lambda p, y: 1 - (-((p - y) ** 2)).exp().mean(), False),
         ("capped", lambda p, y: (p - y).abs().clamp(max=1.0).mean(), False),
         ("logarithms", lambda p, y: (p - (y.abs() + 1).log()).square().mean(), False),
@@ -205,9 +209,50 @@ def test_a_loss_without_a_least_value(name: str, loss: Any, endless: bool) -> No
     assert not is_endless(loss, y, (3,))
 
 
-@pytest.mark.parametrize("loss", [_scores, _margin])
-def test_losses_of_classes_are_the_wrong_ones_of_quantities(loss: Any) -> None:
-    found = diagnosed(examples.mlp(2, 1), examples.waves(), loss=loss, epochs=30)
+def _masked(z: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+    known = (y >= 0).float()
+    return (known * (F.softplus(z) - z * y)).sum() / known.sum()
+
+
+TERNARY = RNG(3).integers(-1, 2, (600, 1)).astype(np.float32)
+RETURNS = RNG(4).normal(size=(600, 1)).astype(np.float32)
+OF_THREE = RETURNS.reshape(200, 3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "sides"),
+    [
+        (_margin, RETURNS, True),
+        (lambda p, y: (1 - p * y).clamp(min=0).square().mean(), RETURNS, True),
+        (lambda p, y: -(p.tanh() * y).mean(), RETURNS, True),  # what it earns
+        (_masked, TERNARY, False),
+        (lambda p, y: F.softplus(-p * y).mean(), TERNARY, False),
+        (
+            lambda p, y: -(F.softmax(p, -1) * y).sum(-1).mean(),
+            RETURNS.reshape(200, 3),
+            False,
+        ),
+        (lambda p, y: ((p - y) ** 2).mean(), RETURNS, False),
+        (lambda p, y: (p - y).abs().clamp(max=1.0).mean(), RETURNS, False),
+        (_scores, RETURNS, False),  # has no end
+    ],
+)
+def test_a_loss_that_asks_for_sides_is_a_risk_and_no_more(
+    loss: Any, y: Any, sides: bool
+) -> None:
+    x = np.concatenate([y, RNG(5).normal(size=y.shape)], 1).astype(np.float32)
+    model = examples.mlp(x.shape[1], y.shape[1])
+    found = diagnosed(
+        model, Dataset(x, y), loss=loss, epochs=8, optimizer=optim.Adam(lr=0.01)
+    )
+    assert found.case is not None
+    assert found.case.asks_sides is sides
+    unfit = [f.severity for f in found.findings if f.code == "loss-unfit"]
+    assert unfit == (["risk"] if sides else ["sick"] if loss is _scores else [])
+
+
+def test_cross_entropy_of_quantities_is_the_wrong_loss() -> None:
+    found = diagnosed(examples.mlp(2, 1), examples.waves(), loss=_scores, epochs=30)
     first = found.findings[0]
     assert (first.code, first.severity) == ("loss-unfit", "sick")
     assert "MSELoss" in first.diff
@@ -221,6 +266,24 @@ def test_a_margin_of_probabilities_has_its_sign_between_0_and_1() -> None:
     assert found.case.score is not None
     assert found.case.score > 0.8
     assert found.healthy
+
+
+def test_scores_that_happen_to_lie_between_0_and_1_have_their_sign_at_0() -> None:
+    rows = examples.binary(examples.moons())
+    model = examples.mlp(2, 1)
+    for p in model.parameters():
+        nn.init.zeros_(p)
+    nn.init.constant_([*model.parameters()][-1], 0.3)
+    found = diagnosed(
+        model,
+        rows,
+        loss=lambda z, y: F.softplus(z).mean() - (z * (0.9 * y + 0.05)).mean(),
+        optimizer=optim.SGD(lr=1e-6),
+        epochs=1,
+    )
+    assert found.case is not None
+    assert found.case.answers is not None
+    assert found.case.answers.all()
 
 
 # -- nothing that can be found ---------------------------------------------------------

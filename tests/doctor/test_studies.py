@@ -194,7 +194,7 @@ def test_the_study_ends_behind_what_is_asked_for(monkeypatch: Any) -> None:
     found = diagnosing.diagnosed("own", stages=1)
     assert isinstance(found, StudyDiagnosis)
     assert [*found.stages] == ["slow"]
-    assert "ended behind the first stage" in str(found)
+    assert "ended behind its first stage" in str(found)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -340,3 +340,12 @@ def test_large_networks_take_fewer_rows_at_a_time(
         found[1], trainer.predict(x, batch_size=150), rtol=1e-4, atol=1e-6
     )
     assert found[0]["loss"] == pytest.approx(trainer.evaluate((x, y), 150)["loss"])
+
+
+@pytest.mark.parametrize("model", [nn.Flatten(), nn.Sequential(nn.Dropout(0.5))])
+def test_a_network_that_computes_nothing_predicts(model: nn.Module) -> None:
+    trainer = cr.Trainer(
+        model, loss=nn.MSELoss(), optimizer=optim.SGD(lr=0.1), engine="numpy"
+    )
+    x = np.ones((3, 2), np.float32)
+    np.testing.assert_array_equal(trainer.predict(x), x)

@@ -31,6 +31,8 @@ WAYS = (10.0, 1e3, 1e5)
 #: A loss that rises by a smaller share of itself does not rise; of a loss of values the
 #: two sides of the targets differ by no more than this share.
 RISE, SIDES = 1e-3, 0.05
+#: Quantities are so many numbers or more.
+MANY = 20
 
 
 @dataclass(frozen=True)
@@ -174,22 +176,50 @@ def applies_sigmoid(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) 
 
 
 def is_endless(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> bool:
-    """Return whether outputs that go one way for ever are better than the targets.
+    """Return whether a loss falls without end, as outputs go one way for ever.
 
-    The loss falls without end, as the cross-entropy of scores does, of targets that are
-    not within 0 and 1; or to where it stays, as that of a margin does, which asks for
-    the side of a number alone. Losses of distances have their least value at the
-    targets; one that rewards distance is of the wrong sign, which is something else.
+    Such as the cross-entropy of scores, of targets that are not within 0 and 1: no
+    outputs are its best ones. Losses of distances have a least value, at the targets;
+    one that rewards distance is of the wrong sign, which is something else.
 
     Args:
         loss, y, shape: as of :func:`asked`.
     """
+    losses = _of_one_way(loss, y, shape)
+    falls = bool(losses) and _rises(losses[::-1])
+    return falls and losses[-1] < -abs(losses[0]) * WAYS[0]
+
+
+def asks_sides(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> bool:
+    """Return whether a loss asks for the sides of quantities alone, as a margin does.
+
+    Outputs that go one way for ever are better for it than the targets, but it does
+    not fall without end. The targets are one column of many numbers.
+
+    Args:
+        loss, y, shape: as of :func:`asked`.
+    """
+    values, counts = np.unique(y[:ROWS], return_counts=True)
+    if len(values) < MANY or counts.max() > len(y[:ROWS]) / 4 or y[:1].size != 1:
+        return False
+    losses = _of_one_way(loss, y, shape)
+    here = _loss(loss, y[:ROWS].astype(np.float64), y[:ROWS])
+    falling = all(later <= earlier for earlier, later in pairwise(losses))
+    return bool(losses) and falling and losses[-1] < here - SIDES * abs(here)
+
+
+def _of_one_way(loss: Any, y: Array, shape: tuple[Any, ...]) -> list[float]:
+    """Return the loss of outputs that go on and on against its derivatives.
+
+    Empty where nothing is known: of targets that are no quantities like the outputs,
+    of losses without finite numbers, and of those of the wrong sign.
+    """
     y = y[:ROWS]
     known = all(isinstance(n, int) for n in shape)
     if y.dtype.kind != "f" or not known or y.shape[1:] != shape or not y.size:
-        return False
+        return []
     if len(np.unique(y)) <= 2:
-        return False  # of two kinds of rows, a critic of them has no end either
+        return []  # of two kinds of rows, a critic of them has no end either
     at = np.random.default_rng(0).normal(size=y.shape)
     try:
         with np.errstate(all="ignore"):
@@ -197,20 +227,17 @@ def is_endless(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> bo
             loss(outputs, tensor(y)).backward()
         slopes = outputs.grad.numpy().astype(np.float64)
     except Exception:  # noqa: BLE001 - of the user's loss
-        return False
+        return []
     steepest = float(np.abs(slopes).max(initial=0.0))
     if not np.isfinite(slopes).all() or not steepest:
-        return False
+        return []
     truth, off = y.astype(np.float64), float(y.std()) * at
     far = 0.5 * (_loss(loss, truth + off, y) + _loss(loss, truth - off, y))
     here = _loss(loss, truth, y)
     if not far >= here - RISE * abs(here):
-        return False
+        return []
     losses = [_loss(loss, at - t * slopes / steepest, y) for t in WAYS]
-    if not np.isfinite([here, *losses]).all():
-        return False
-    falling = all(later <= earlier for earlier, later in pairwise(losses))
-    return falling and losses[-1] < here - SIDES * abs(here)
+    return losses if np.isfinite([here, *losses]).all() else []
 
 
 def _alike(a: float, b: float) -> bool:

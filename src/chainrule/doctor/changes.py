@@ -274,9 +274,18 @@ def keep_variance(setup: Setup, *, relu: bool) -> None:
 
 
 def _odd(model: Module) -> frozenset[str]:
-    """Return the paths of layers of several products whose weights look strange."""
-    paths = {p for p, m in model.named_modules() if isinstance(m, SEVERAL)}
-    return frozenset(paths) - as_drawn(model, paths.__contains__)
+    """Return the paths of layers of several products whose weights look strange.
+
+    Of the library's own, which draw theirs anew; each once, however often it stands in
+    the model.
+    """
+    owners = {n.rpartition(".")[0] for n, __ in model.named_parameters()}
+    paths = {
+        p
+        for p, m in model.named_modules()
+        if p in owners and isinstance(m, SEVERAL) and weights.is_of_library(m)
+    }
+    return frozenset(paths) - as_drawn(model, paths.__contains__, least=2)
 
 
 def is_of_product(model: Module, name: str) -> bool:

@@ -112,6 +112,8 @@ class Search:
             each = case.cost(asked) / asked.steps
             limit = int(TIMES * case.budget.seconds / each)
         self.spent = Spent(limit=limit)
+        #: What the setup as it is takes at the end, with other seeds.
+        self._kept = (MOST - 1) * case.prepared().steps
         self.space, self.finer = space.space(case, findings), space.finer(case)
         #: Further seeds draw other weights, where those given look like a draw.
         self.redraw = changes.redrawn(as_drawn(case.setup.model))
@@ -145,8 +147,8 @@ class Search:
                 self._prune(best)
                 self._leader()
             self.before = [self.case.score]
-            for seed in range(1, MOST):
-                self.before.append(self._scored((), seed))
+            most = max((len(t.by_seed) for t in self.tried.values()), default=1)
+            self.before += [self._scored((), seed) for seed in range(1, most)]
         finally:
             self.spent.seconds = time.perf_counter() - self._begun
 
@@ -221,7 +223,7 @@ class Search:
             tried.run = Run(setup, watch=watch)
         record = tried.run.record
         done = len(record.losses)
-        if self.spent.steps + (share - tried.share) * tried.steps > self.spent.limit:
+        if not self._leaves((share - tried.share) * tried.steps):
             return False
         self.spent.runs += not tried.share
         tried.run.to(share)
@@ -233,6 +235,10 @@ class Search:
             tried.by_seed, tried.run = [tried.score], None
             self.tried[_key(tried.changes)] = tried
         return True
+
+    def _leaves(self, steps: float) -> bool:
+        """Return whether the limit leaves so many steps."""
+        return self.spent.steps + steps + self._kept <= self.spent.limit
 
     # -- comparing ---------------------------------------------------------------------
 
@@ -274,7 +280,8 @@ class Search:
     def _leader(self) -> Tried | None:
         """Return the best set over several seeds: who leads is measured further.
 
-        Of equals the one of fewer changes leads, then what a finding has proposed.
+        Of equals the one of fewer changes leads, then what a finding has proposed. What
+        the steps are not left for leads no more.
         """
 
         def place(tried: Tried) -> tuple[float, int, bool, int]:
@@ -282,10 +289,14 @@ class Search:
             strange = not self._code(tried.changes)
             return worth, len(tried.changes), strange, -len(tried.by_seed)
 
-        while self.tried:
-            leader = min(self.tried.values(), key=place)
+        there = [*self.tried.values()]
+        while there:
+            leader = min(there, key=place)
             if len(leader.by_seed) == MOST:
                 return leader
+            if not self._leaves(leader.steps):
+                there.remove(leader)
+                continue
             leader.by_seed.append(self._scored(leader.changes, len(leader.by_seed)))
         return None
 

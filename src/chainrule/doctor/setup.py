@@ -221,7 +221,7 @@ def redraw(model: Module, seed: int, only: Callable[[str], bool] | None = None) 
 
 
 def as_drawn(
-    model: Module, only: Callable[[str], bool] | None = None
+    model: Module, only: Callable[[str], bool] | None = None, *, least: int = 0
 ) -> frozenset[str]:
     """Return the paths of modules whose weights look as their layers draw them.
 
@@ -230,6 +230,7 @@ def as_drawn(
     Args:
         model: with the weights.
         only: which modules are asked of, by their paths; None: all of them.
+        least: parameters of fewer axes are not compared.
     """
     fresh = deepcopy(model)
     if not redraw(fresh, 0, only):
@@ -241,7 +242,9 @@ def as_drawn(
         if only is not None and not only(path):
             continue
         paths.add(path)
-        if not _alike(p.numpy().astype(np.float64), q.numpy().astype(np.float64)):
+        if p.ndim >= least and not _alike(
+            p.numpy().astype(np.float64), q.numpy().astype(np.float64)
+        ):
             other.add(path)
     return frozenset(paths - other)
 

@@ -16,6 +16,7 @@ from chainrule.doctor.asked import (
     Asked,
     applies_sigmoid,
     asked,
+    asks_sides,
     is_endless,
     is_one_hot,
 )
@@ -279,8 +280,13 @@ class Subject:
 
     @cached_property
     def endless(self) -> bool:
-        """A flag: a loss of one's own is best without end, and asks for no answers."""
+        """A flag: a loss of one's own falls without end, and asks for no answers."""
         return self._own_loss(is_endless)
+
+    @cached_property
+    def asks_sides(self) -> bool:
+        """A flag: a loss of one's own asks for the sides of quantities alone."""
+        return not self.endless and self._own_loss(asks_sides)
 
     @cached_property
     def sigmoid_in_loss(self) -> bool:

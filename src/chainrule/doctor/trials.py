@@ -218,17 +218,18 @@ class Trials(Subject):
     def _cut(self, record: Record, outputs: Array) -> float:
         """Return the output from which on a run says 1.
 
-        Under a loss of one's own between 0 and 1, where all outputs and targets are: a
-        margin of probabilities has its sign there. A loss that takes a sigmoid itself
-        has not.
+        Under a loss of one's own of 0 and 1 it is a half where the network ends in
+        probabilities: a margin of them has its sign there. A loss that takes a sigmoid
+        itself has not.
         """
         loss = record.setup.loss
         cut = output_semantics.threshold(loss)
         if is_own(loss):
             cut = self.asked.cut
-            shares = all(
-                bool(((a >= 0) & (a <= 1)).all()) for a in (outputs, self.train.y)
-            )
+            known = self.network
+            ends = known is not None and known.end_kind == network.SIGMOID
+            parts = outputs, self.train.y
+            shares = ends and all(bool(((a >= 0) & (a <= 1)).all()) for a in parts)
             if shares and not self.sigmoid_in_loss:
                 return 0.5
         return 0.5 if cut is None else cut

@@ -149,7 +149,7 @@ class InFile:
         if rest:
             if len(rest) == len(change.layers or {}):
                 raise NotSaid
-            lines = [f"{path}: {change.after.splitlines()[-1]}" for path in rest]
+            lines = [_line(change.after, path) for path in rest]
             left = Change(change.what, "", "\n".join(lines), change.apply)
         return Draft(text, places, options), left
 
@@ -227,6 +227,14 @@ class InFile:
 
 #: What changes say that standardise features, or targets.
 _STANDARDISED = {"model": {"standardize": True}}
+
+
+def _line(code: str, path: str) -> str:
+    """Return what the code of a change says of a layer's weights."""
+    lines = code.splitlines()
+    own = (line for line in lines if line.startswith(f"{path}: "))
+    given = (f"{path}: {line}" for line in lines if line.startswith("nn.init."))
+    return next(own, None) or next(given)
 
 
 def _leaves(model: Module) -> Iterator[tuple[str, dict[str, Any]]]:

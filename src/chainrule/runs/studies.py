@@ -56,8 +56,8 @@ def diagnosed_study(
             recipes.perform(experiment)
     except _Examined:
         found.left = ngettext(
-            "The study was ended behind the first stage, as asked for.",
-            "The study was ended behind the first {n} stages, as asked for.",
+            "The study was ended behind its first stage; --stages examines more.",
+            "The study was ended behind its first {n} stages; --stages examines more.",
             n=stages,
         )
     except NonFiniteError as error:

@@ -100,12 +100,13 @@ class DataProgram:
         """Return how many samples an entry takes at a time, where nobody says."""
         nodes = self.program.traced[entry].entry.graph.nodes
         one, two = (dict.fromkeys(N.names, n) for n in (1, 2))
-        each = max(
+        sizes = (
             math.prod(resolve(v.shape, two)) - math.prod(resolve(v.shape, one))
             for node in nodes
             for v in node.outputs
             if v is not None
         )
+        each = max(sizes, default=1)
         return min(EVALUATION_BATCH, max(SOME, LARGEST // max(each, 1)))
 
     def changed(self) -> str | None:

@@ -42,7 +42,7 @@ def loss_ignores_targets(case: Case) -> Found | None:
     if case.refused is not None or case.network is None or not case.runs:
         return None
     hears = case.heard
-    if hears is None or not case.can_be_sick or _reshapes(case) or case.endless:
+    if hears is None or not case.can_be_sick or _reshapes(case):
         return None
     if hears.pairs and not hears.deaf_columns and not hears.deaf_rows:
         return None

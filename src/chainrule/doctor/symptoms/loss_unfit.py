@@ -41,6 +41,14 @@ def loss_unfit(case: Case) -> Found | None:
         return None
     if case.endless and case.task == "quantities":
         return _without_end(case)
+    if case.asks_sides:
+        cause = _(
+            "outputs that grow without end are better for the loss than the targets "
+            "themselves: like a margin it asks for the side of a number, and not for "
+            "the number"
+        )
+        evidence = {"distinct_targets": len(np.unique(case.train.y))}
+        return Found("risk", "loss", evidence, confidence=0.5, cause=cause)
     binary = output_semantics.threshold(case.setup.loss) is not None
     if case.task != "quantities" and not binary:
         return None
@@ -81,9 +89,8 @@ def _without_end(case: Case) -> Found | None:
         "loss_at_end": case.trial.loss_at_end(),
     }
     cause = _(
-        "outputs that grow without end are better for the loss than the targets "
-        "themselves: as of the cross-entropy where targets are not within 0 and 1, or "
-        "of a margin where they are no classes"
+        "the loss falls without end as outputs grow: no answer is its best one, as of "
+        "the cross-entropy where targets are not within 0 and 1"
     )
     return Found(severity, "loss", evidence, change, best, cause=cause)
 

@@ -80,8 +80,8 @@ def numbers(content: bytes | Array, dtype: str, order: Order = "<") -> Array:
         dtype: PyTorch's name of the dtype that they have.
         order: of the bytes of a number, ``"<"`` or ``">"``.
 
-    >>> numbers(bytes([128, 63, 0, 192]), "bfloat16")
-    array([1, -2], dtype=bfloat16)
+    >>> numbers(bytes([128, 63, 0, 192]), "bfloat16").astype("float32")
+    array([ 1., -2.], dtype=float32)
     """
     stored, read = DTYPES[dtype]
     array = np.frombuffer(content, np.dtype(stored).newbyteorder(order))

@@ -234,6 +234,19 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Refuse a test that leaves another handler of Ctrl-C to those behind it."""
+    result = yield
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        gc.collect()  # what holds it may be a loop that nothing refers to
+        left = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if left is not signal.default_int_handler:
+            pytest.fail(f"{item.nodeid} leaves {left} as the handler of Ctrl-C")
+    return result
+
+
 _run = itertools.count(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.engines import threads
 from chainrule.errors import EngineError
 from tests.ways import ENGINES
 
@@ -517,3 +519,66 @@ def test_a_step_that_is_interrupted_has_been_made_or_not(engine: str) -> None:
         signal.signal(signal.SIGALRM, saved)
     assert interrupted == 60
     assert made > 0
+
+
+def _interrupted_at_once() -> bool:
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def _delays() -> bool:
+    came: list[bool] = []
+
+    def block() -> None:
+        with threads.uninterrupted, threads.uninterrupted:
+            signal.raise_signal(signal.SIGINT)
+            came.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    return bool(came)
+
+
+@pytest.mark.parametrize("where", range(1, 40))
+def test_an_exception_where_a_block_begins_or_ends_leaves_ctrl_c(where: int) -> None:
+    """As a handler of an alarm raises it: at any line of the block's two ends."""
+    events = 0
+    ends = type(threads.uninterrupted)
+    codes = {ends.__enter__.__code__, ends.__exit__.__code__, ends._end.__code__}
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal events
+        if frame.f_code not in codes:
+            return None
+        events += 1
+        if events == where:
+            raise InterruptionError
+        return trace
+
+    def block() -> None:
+        with threads.uninterrupted, threads.uninterrupted:
+            pass
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with contextlib.suppress(InterruptionError):
+            block()
+    finally:
+        sys.settrace(before)
+    assert where > 20 or events == where
+    assert _delays()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert _interrupted_at_once()
+
+
+def test_a_block_that_is_gone_delays_nothing() -> None:
+    def gone() -> None:
+        threads.uninterrupted.__enter__()
+
+    gone()
+    assert _interrupted_at_once()
+    gone()
+    assert _delays()
+    assert _interrupted_at_once()

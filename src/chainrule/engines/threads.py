@@ -175,18 +175,23 @@ class _Uninterrupted:
 
     That holds where Python's own handler is in charge, which raises KeyboardInterrupt.
     Of blocks within each other, as imports are, it is the end of the outermost.
+
+    A handler of another signal may raise an exception anywhere, also where a block
+    begins or ends: a block whose frame has gone is over, and delays nothing.
     """
 
     def __init__(self) -> None:
         self.depth, self.pending = 0, False
+        self._frame: FrameType | None = None
 
     def __enter__(self) -> None:
         if threading.get_ident() != threading.main_thread().ident:
             return  # which signals do not interrupt
-        if self.depth:
+        frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+        if self.depth and self._is_within(frame):
             self.depth += 1
-        elif _signal.getsignal(_signal.SIGINT) is _interrupting:
-            self.depth, self.pending = 1, False
+        elif _signal.getsignal(_signal.SIGINT) in (_interrupting, self._note):
+            self._frame, self.depth, self.pending = frame, 1, False
             _signal.signal(_signal.SIGINT, self._note)
 
     def __exit__(self, *__: object) -> None:
@@ -194,11 +199,24 @@ class _Uninterrupted:
             self.depth -= 1
             if self.depth:
                 return
-            _signal.signal(_signal.SIGINT, _interrupting)
+            self._end()
             if self.pending:
                 raise KeyboardInterrupt
 
+    def _end(self) -> None:
+        self._frame, self.depth = None, 0
+        _signal.signal(_signal.SIGINT, _interrupting)
+
+    def _is_within(self, frame: FrameType | None) -> bool:
+        """Return whether the outermost block's frame is one of a frame's callers."""
+        while frame is not None and frame is not self._frame:
+            frame = frame.f_back
+        return frame is not None
+
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if not self.depth or not self._is_within(frame):
+            self._end()
+            raise KeyboardInterrupt
         again, self.pending = self.pending, True
         if again:
             raise KeyboardInterrupt

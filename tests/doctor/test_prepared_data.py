@@ -229,7 +229,7 @@ OF_THREE = RETURNS.reshape(200, 3)
         (lambda p, y: F.softplus(-p * y).mean(), TERNARY, False),
         (
             lambda p, y: -(F.softmax(p, -1) * y).sum(-1).mean(),
-            RETURNS.reshape(200, 3),
+            OF_THREE,
             False,
         ),
         (lambda p, y: ((p - y) ** 2).mean(), RETURNS, False),

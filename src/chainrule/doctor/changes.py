@@ -285,6 +285,8 @@ def _odd(model: Module) -> frozenset[str]:
         for p, m in model.named_modules()
         if p in owners and isinstance(m, SEVERAL) and weights.is_of_library(m)
     }
+    if not paths:
+        return frozenset()  # nothing to copy the model for
     return frozenset(paths) - as_drawn(model, paths.__contains__, least=2)
 
 

@@ -352,7 +352,8 @@ class Search:
         def place(fix: Fix) -> tuple[bool, int, float, int, bool]:
             gain, count = fix.comparison.gain, len(fix.changes)
             best = gain >= alike
-            return not best, best * count, -round(gain, 3), count, not fix.finding
+            first = count if best else 0
+            return not best, first, -round(gain, 3), count, not fix.finding
 
         return sorted(found, key=place)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,7 @@ class DataProgram:
     weight: ArrayType | None
     training: Step | None
     guards: Guards
+    _rows: dict[str, int] = field(default_factory=dict[str, int])
 
     def takes(self, kinds: Kinds, dtypes: Mapping[str, DType]) -> bool:
         """Return whether the program takes inputs of these kinds, and targets."""
@@ -98,6 +99,8 @@ class DataProgram:
 
     def rows(self, entry: str) -> int:
         """Return how many samples an entry takes at a time, where nobody says."""
+        if entry in self._rows:
+            return self._rows[entry]
         nodes = self.program.traced[entry].entry.graph.nodes
         one, two = (dict.fromkeys(N.names, n) for n in (1, 2))
         sizes = (
@@ -107,7 +110,8 @@ class DataProgram:
             if v is not None
         )
         each = max(sizes, default=1)
-        return min(EVALUATION_BATCH, max(SOME, LARGEST // max(each, 1)))
+        rows = min(EVALUATION_BATCH, max(SOME, LARGEST // max(each, 1)))
+        return self._rows.setdefault(entry, rows)
 
     def changed(self) -> str | None:
         """Return the name of a value whose change outdates the program, or None."""

@@ -21,6 +21,7 @@ from chainrule.doctor import (
     evidence,
     examples,
 )
+from chainrule.doctor.symptoms.weights_badly_scaled import weights_badly_scaled
 from chainrule.runs import diagnosing
 from chainrule.training import EarlyStopping, LambdaCallback
 
@@ -319,7 +320,7 @@ def test_weights_of_a_recurrent_layer_that_are_huge_are_named() -> None:
     for p in model.layer.parameters():
         if p.ndim > 1:
             nn.init.normal_(p, 0.0, 30.0)
-    trainer, data, more = examples.example(model, rows)
-    first = cr.diagnose(trainer, data, **more).findings[0]
-    assert (first.code, first.severity) == ("weights-badly-scaled", "sick")
-    assert "'layer.weight_" in str(first.where)
+    found = weights_badly_scaled.look(case(model, rows))
+    assert found is not None
+    assert found.severity == "sick"
+    assert "'layer.weight_" in str(found.where)

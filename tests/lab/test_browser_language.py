@@ -13,13 +13,22 @@ from chainrule.text import translated
 from chainrule.text.languages import language
 from tests.lab.test_browser import Browser, opened
 from tests.lab.test_browser_writing import poem
-from tests.lab.test_models import DATA, python
+from tests.lab.test_models import DATA, MODULE, python
 from tests.lab.test_server import Served, served
 
 pytestmark = pytest.mark.slow
 #: Whether a sample and a path have Chinese characters, or none.
 SPOKEN = """(zh) => ["#path", "#sample"].every((place) =>
   /[\\u4e00-\\u9fff]/.test(document.querySelector(place).innerText) === zh)"""
+
+
+#: Choose a language; return what pictures say of themselves in the same moment.
+CHOOSE = """(name) => {
+  const chosen = document.querySelector("#language");
+  chosen.value = name;
+  chosen.dispatchEvent(new Event("change"));
+  return [...document.querySelectorAll("#picture img")].map((image) => image.alt);
+}"""
 
 
 def speak(page: Any, name: str) -> None:
@@ -60,15 +69,18 @@ def test_a_sample_its_path_and_a_cell_stay_open(chromium: Any, tmp_path: Path) -
 HAN = re.compile("[\u4e00-\u9fff]")
 
 
-def test_a_network_without_a_run_is_said_anew(chromium: Any, tmp_path: Path) -> None:
-    text = DATA.partition("train =")[0]
+@pytest.mark.parametrize("text", [MODULE, DATA], ids=["without data", "with data"])
+def test_a_network_of_a_file_is_said_anew(
+    chromium: Any, tmp_path: Path, text: str
+) -> None:
     with (
         served(tmp_path / "lab", python(tmp_path, text)) as lab,
         opened(chromium, lab) as seen,
     ):
         page = seen.page
         for name in ("zh-TW", "en"):
-            speak(page, name)
+            # A picture of the other language is gone at once; a new one takes its time.
+            assert page.evaluate(CHOOSE, name) == []
             for place in ("#train", "#network-text", "#modules summary"):
                 assert bool(HAN.search(seen.text(place))) == (name == "zh-TW"), place
             title = page.get_attribute("#picture img", "alt")

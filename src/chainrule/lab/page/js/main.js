@@ -230,12 +230,14 @@ let announced = "";
 
 /** Show the picture of a network that is not drawn unit by unit. */
 async function picture() {
-  const built = last.built;
+  const { built } = last, lang = currentLanguage();
+  // Another network, or another language, may have been chosen when the answer comes.
+  const current = () => last.built === built && currentLanguage() === lang;
   try {
-    const { arrays } = await connection.ask("share", { what: "svg", lang: currentLanguage() });
-    if (last.built === built) network.picture(new TextDecoder().decode(arrays.data.data), "");
+    const { arrays } = await connection.ask("share", { what: "svg", lang });
+    if (current()) network.picture(new TextDecoder().decode(arrays.data.data), "");
   } catch (error) {
-    if (last.built === built) network.picture(null, lines(error));
+    if (current()) network.picture(null, lines(error));
   }
 }
 

@@ -74,6 +74,7 @@ export class Network {
     this.lines = [];
     const sizes = [built.flat ? built.inputs?.length ?? 2 : 1, ...built.layers.map((/** @type {any} */ l) => l.units)];
     at("picture").hidden = true;
+    at("picture").replaceChildren();
     this.image = null;
     if (sizes.length < 2) return this.place.replaceChildren();
     // Units are drawn where there is something to see of them; else a box has them all.

@@ -72,7 +72,7 @@ def built(form: Callable[[cr.Tensor], cr.Tensor], x: cr.Tensor, n: int) -> cr.Te
     return x.sum()
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize(
     ("form", "way"),
     [

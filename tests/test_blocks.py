@@ -163,6 +163,11 @@ def explained() -> Callable[[], Any]:
 
 
 WORKS = [compiled, fitted, eager, derived, mapped, looped, called, explained]
+#: All of them, but for those that take seconds now and then only.
+SOME_OFTEN = [
+    pytest.param(work, marks=pytest.mark.slow) if work in (compiled, fitted) else work
+    for work in WORKS
+]
 
 
 def state() -> dict[str, Any]:
@@ -228,7 +233,7 @@ def moments(work: Work, most: int) -> list[tuple[Place, int]]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @traceable
 @pytest.mark.parametrize("most", [3, pytest.param(8, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
+@pytest.mark.parametrize("work", SOME_OFTEN, ids=lambda work: work.__name__)
 def test_ctrl_c_leaves_nothing_open(work: Work, most: int) -> None:
     met = 0
     for place, time in moments(work, most):

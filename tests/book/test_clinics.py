@@ -20,6 +20,15 @@ from chainrule.text.numbers import width
 from tests.book.experiments.conftest import ENGINES
 
 each = pytest.mark.parametrize("name", clinics.names())
+#: A visit takes seconds: of the five, two are made at every run of the tests.
+OFTEN = ("clinic-3", "clinic-5")
+each_visited = pytest.mark.parametrize(
+    "name",
+    [
+        name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow)
+        for name in clinics.names()
+    ],
+)
 
 
 @functools.cache
@@ -40,8 +49,7 @@ def test_it_is_of_the_book(name: str) -> None:
     assert clinic.shows in clinics.ASKS
 
 
-@pytest.mark.one_in(3, first=1)
-@each
+@each_visited
 def test_the_doctor_finds_it_first_and_its_change_cures(name: str) -> None:
     done = visit(name)
     first = done.diagnosis.findings[0]
@@ -65,20 +73,45 @@ def number(text: str) -> float:
     return float(text.replace(",", "").rstrip("%"))
 
 
-def test_what_one_asks_for_shows_it() -> None:
-    gradients = visit("clinic-1").asked("gradients")[1:]
-    assert number(gradients[0][1]) < 1e-12 < 1e-3 < number(gradients[-1][1])
-    losses = [number(row[1]) for row in visit("clinic-2").asked("loss")[1:]]
-    assert max(losses) > 2 * math.log(10)
-    assert {row[1] for row in visit("clinic-3").asked("weights")[1:]} == {"0"}
-    data = {row[0]: row[1] for row in visit("clinic-4").asked("data")[1:]}
-    assert data["greatest number"] == "255"
-    sums = [number(row[-1]) for row in visit("clinic-5").asked("outputs")[1:]]
+def gradients_vanish(done: Visit) -> None:
+    rows = done.asked("gradients")[1:]
+    assert number(rows[0][1]) < 1e-12 < 1e-3 < number(rows[-1][1])
+
+
+def the_loss_rises(done: Visit) -> None:
+    assert max(number(row[1]) for row in done.asked("loss")[1:]) > 2 * math.log(10)
+    assert "lr=10.0" in done.shown("program")
+
+
+def weights_are_zero(done: Visit) -> None:
+    assert {row[1] for row in done.asked("weights")[1:]} == {"0"}
+
+
+def inputs_are_unscaled(done: Visit) -> None:
+    rows = {row[0]: row[1] for row in done.asked("data")[1:]}
+    assert rows["greatest number"] == "255"
+
+
+def outputs_are_shares(done: Visit) -> None:
+    sums = [number(row[-1]) for row in done.asked("outputs")[1:]]
     assert sums == pytest.approx([1, 1, 1], abs=1e-3)
-    assert "lr=10.0" in visit("clinic-2").shown("program")
 
 
-@each
+SHOWN = {
+    "clinic-1": gradients_vanish,
+    "clinic-2": the_loss_rises,
+    "clinic-3": weights_are_zero,
+    "clinic-4": inputs_are_unscaled,
+    "clinic-5": outputs_are_shares,
+}
+
+
+@each_visited
+def test_what_one_asks_for_shows_it(name: str) -> None:
+    SHOWN[name](visit(name))
+
+
+@each_visited
 @pytest.mark.parametrize("ask", clinics.ASKS)
 def test_a_table_has_as_many_cells_in_each_row(name: str, ask: str) -> None:
     rows = visit(name).asked(ask)
@@ -87,7 +120,7 @@ def test_a_table_has_as_many_cells_in_each_row(name: str, ask: str) -> None:
     assert "nan" not in visit(name).shown(ask)
 
 
-@each
+@each_visited
 def test_nothing_says_what_it_is_before_the_answer(name: str) -> None:
     done = visit(name)
     told = json.dumps([done.plain(answered=False), done.complaint()])
@@ -102,7 +135,7 @@ def test_nothing_says_what_it_is_before_the_answer(name: str) -> None:
     assert not any(code in program for code, __ in clinics.CHOICES.values())
 
 
-@each
+@each_visited
 def test_the_answer(name: str) -> None:
     done = visit(name)
     right = next(k for k, (c, __) in clinics.CHOICES.items() if c == done.clinic.code)
@@ -115,7 +148,7 @@ def test_the_answer(name: str) -> None:
     assert max(map(width, done.complaint().splitlines())) <= 88
 
 
-@each
+@each_visited
 def test_every_word_is_a_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic = clinics.find(name)
     texts = clinic.title, clinic.complaint, clinic.lesson
@@ -126,7 +159,7 @@ def test_every_word_is_a_message(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         assert not words or "⟦" in line or "⟧" in line or line.startswith(name), line
 
 
-@each
+@each_visited
 def test_its_numbers_are_json(name: str) -> None:
     done = visit(name)
     told = json.loads(json.dumps(done.plain(), allow_nan=False))

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from chainrule.lab.settings import text_of
 from tests.cli.conftest import one_message
 from tests.lab.runs import circles
@@ -16,6 +18,7 @@ def written(path: Path, **training: Any) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_run_file_and_its_run(chainrule: Any, tmp_path: Path) -> None:
     run = written(tmp_path / "run.toml")
     result = chainrule("lab", run, "--export", "site")

@@ -218,15 +218,20 @@ def test_trial_runs_look_at_as_many_held_out_rows_as_a_score() -> None:
     assert len(case.setup.held_out) == 3000
 
 
-@pytest.mark.parametrize(("units", "rows"), [(64, 256), (1 << 17, 127)])
+@pytest.mark.parametrize(
+    ("units", "samples", "rows"), [(64, 600, 256), (64, 40, 32), (1 << 17, 600, 127)]
+)
 def test_of_large_networks_the_outputs_of_fewer_rows_are_kept(
-    units: int, rows: int
+    units: int, samples: int, rows: int
 ) -> None:
+    """And a finding by them says of how many."""
     model = nn.Sequential(nn.Linear(2, units), nn.Linear(units, 2))
-    trainer, data, more = examples.example(model, examples.moons(600))
-    seen = cases.Case(trainer, data, **more).seen
-    assert seen is not None
-    assert len(seen["0"]) == rows
+    trainer, data, more = examples.example(model, examples.moons(samples))
+    case = cases.Case(trainer, data, **more)
+    assert case.seen is not None
+    assert case.seen_at_end is not None
+    assert len(case.seen["0"]) == len(case.seen_at_end["0"]) == rows
+    assert case.rows_seen == rows
 
 
 def test_a_trial_that_ended_early_does_not_count_as_whole() -> None:

@@ -100,6 +100,7 @@ def test_labels_are_right_where_they_teach_as_much(rows: Any, how: str) -> None:
     assert sick(diagnosed(x, spoilt(y, how))) == []
 
 
+@pytest.mark.slow
 def test_a_bad_network_is_no_proof_of_wrong_targets() -> None:
     """A score below that of a constant answer, and held-out rows that know nothing."""
     x = RNG(0).normal(size=(200, 4)).astype(np.float32)
@@ -131,6 +132,7 @@ def test_few_rows_are_told_from_wrong_ones() -> None:
     assert "wrong-labels" in sick(diagnosed(x, wrong, of=60 / 600))
 
 
+@pytest.mark.slow
 def test_a_class_that_is_not_trained_on_is_a_risk_where_it_is_rare() -> None:
     x, y = spheres()
     y = np.where((np.arange(len(y)) > 490) & (np.arange(len(y)) % 50 == 0), 2, y)
@@ -145,6 +147,7 @@ def test_a_class_that_is_not_trained_on_is_a_risk_where_it_is_rare() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_noise_in_the_training_rows_alone() -> None:
     x, y = spheres()
     x[:490] += RNG(3).normal(0, 4, x[:490].shape).astype(np.float32)

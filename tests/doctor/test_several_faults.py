@@ -461,7 +461,7 @@ def test_pairs_of_a_contrastive_loss_are_no_mistake() -> None:
     assert "targets-broadcast" not in codes(found), str(found)
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("flat", [True, False])
 @pytest.mark.parametrize("end", [True, False])
 def test_flat_targets_and_columns_are_named_both_ways(flat: bool, end: bool) -> None:

@@ -231,6 +231,7 @@ class Order(nn.Module):
         return self.rest(self.words(x).flatten(1))
 
 
+@pytest.mark.slow
 def test_of_words_their_places_are_asked() -> None:
     """Which of two words is first: their counts do not say."""
     draw = RNG(6)

@@ -127,6 +127,7 @@ def test_cells_name_their_samples(seen: Read, tmp_path: Path) -> None:
             assert all(int(part.y[row]) == truth for row in said["rows"])
 
 
+@pytest.mark.slow
 def test_a_recording_keeps_its_bound_and_says_what_is_left_out(
     tmp_path: Path, whole: Recording
 ) -> None:

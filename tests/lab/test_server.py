@@ -241,6 +241,7 @@ def test_a_table_is_examined_by_a_process_of_its_own(tmp_path: Path) -> None:
         assert until(page, "refused", id=3)["error"]["kind"] == "DataError"
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_an_upload_names_it_as_people_do(tmp_path: Path) -> None:
     """Neither the lab's folder nor its own name of the file, whatever is wrong."""
     folder = tmp_path / "lab"

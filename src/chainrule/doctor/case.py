@@ -249,14 +249,23 @@ class Case(Standing):
         """The outputs of the modules on some rows, after the trial run."""
         return self._seen(self.trial.setup)
 
+    @cached_property
+    def rows_seen(self) -> int:
+        """The number of rows whose outputs are looked at: fewer of large networks."""
+        few = self._outputs(self.setup, FEW_ROWS) or {}
+        each = sum(a.size for a in few.values()) // FEW_ROWS
+        most = min(max(FEW_ROWS, SEEN // max(each, 1)), SEEN_ROWS)
+        return min(most, len(self.part or self.train))
+
     def _seen(self, setup: Setup) -> dict[str, Array] | None:
+        return self._outputs(setup, self.rows_seen)
+
+    def _outputs(self, setup: Setup, rows: int) -> dict[str, Array] | None:
+        """Return the outputs of modules on the first rows; None: they cannot run."""
         if not self.single or self.network is None:
             return None
         x, model = setup.train.x, setup.copy().model
         try:
-            few = network.seen(model, _tensor(x[:FEW_ROWS], model))
-            each = sum(a.size for a in few.values()) // FEW_ROWS
-            rows = min(max(FEW_ROWS, SEEN // max(each, 1)), SEEN_ROWS, len(setup.train))
             return network.seen(model, _tensor(x[:rows], model))
         except ChainruleError:
             return None

@@ -41,6 +41,7 @@ EVIDENCE = {
     "got": _("got"),
     # data
     "rows": _("rows"),
+    "rows_looked_at": _("rows looked at"),
     "columns": _("columns"),
     "constant_columns": _("constant columns"),
     "repeated_columns": _("pairs of equal columns"),

@@ -42,7 +42,11 @@ def dead_units(case: Case) -> Found | None:
         return None
     worst = max(shares, key=lambda p: shares[p])
     share = shares[worst]
-    evidence = {"share_of_dead_units": share, "layers": len(shares)}
+    evidence = {
+        "share_of_dead_units": share,
+        "layers": len(shares),
+        "rows_looked_at": case.rows_seen,
+    }
     if not case.can_be_sick:
         return Found("note", worst, evidence, confidence=1.0) if share > NOTED else None
     if share < SUSPECTED:

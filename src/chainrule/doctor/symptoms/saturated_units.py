@@ -46,7 +46,10 @@ def saturated_units(case: Case) -> Found | None:
     worst = max(shares, key=lambda p: shares[p])
     if shares[worst] < SHARE:
         return None
-    evidence = {"share_of_outputs_at_ends": shares[worst]}
+    evidence = {
+        "share_of_outputs_at_ends": shares[worst],
+        "rows_looked_at": case.rows_seen,
+    }
     variance = changes.variance(case.setup, relu=False)
     what = _("ReLU in place of squashing activations")
     paths = [x.path for x in layers]

@@ -132,6 +132,45 @@ def test_few_rows_are_told_from_wrong_ones() -> None:
     assert "wrong-labels" in sick(diagnosed(x, wrong, of=60 / 600))
 
 
+def arms(rows: int, classes: int, seed: int) -> tuple[Any, Any, dict[str, Any]]:
+    """Return a run on spirals, of a few rows, and 450 held-out ones."""
+    made = cr.data.spiral(700, classes=classes, turns=1.5, seed=seed)
+    order = RNG(100 * seed + rows).permutation(len(made))
+    model = network(2, classes)
+    train, held = made.rows(order[:rows]), made.rows(order[rows : rows + 450])
+    return examples.example(model, train, validation=held, epochs=60)
+
+
+@pytest.mark.one_in(3)
+@pytest.mark.parametrize(
+    ("rows", "classes", "seed"), [(40, 2, 0), (40, 3, 0), (60, 3, 1)]
+)
+def test_right_labels_of_few_rows_are_not_called_wrong(
+    rows: int, classes: int, seed: int
+) -> None:
+    """As many of the held-out rows, drawn several times, teach no more."""
+    trainer, data, given = arms(rows, classes, seed)
+    found = cr.diagnose(trainer, data, **given)
+    assert "wrong-labels" not in [f.code for f in found.findings], str(found)
+    assert "too-few-rows" in sick(found)
+
+
+def test_what_more_rows_would_teach_is_not_lost() -> None:
+    """Pictures each brought to its own range, and few of them: it is usual."""
+    drawn = RNG(0)
+    x = drawn.uniform(0, 0.5, (550, 36)).astype(np.float32)
+    y = drawn.integers(0, 6, 550).astype(np.int32)
+    x[np.arange(550), 6 * y + drawn.integers(0, 6, 550)] += 1.0
+    x -= x.min(1, keepdims=True)
+    x /= x.max(1, keepdims=True)
+    train, held = (
+        Dataset(x[s], y[s], classes=6) for s in (slice(100), slice(100, None))
+    )
+    trainer, data, given = examples.example(network(36, 6), train, epochs=60)
+    found = cr.diagnose(trainer, data, validation=held, **given)
+    assert sick(found) == [], str(found)
+
+
 @pytest.mark.slow
 def test_a_class_that_is_not_trained_on_is_a_risk_where_it_is_rare() -> None:
     x, y = spheres()

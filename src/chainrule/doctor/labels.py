@@ -24,6 +24,9 @@ SCORES = {
     "of_best_seed": _("{metric} with the best seed"),
     "of_worst_seed": _("{metric} with the worst seed"),
     "among_held_out_rows": _("{metric} of held-out rows by others of them"),
+    "of_standard_network": _("{metric} of a standard network"),
+    "of_half_of_the_rows": _("{metric} of one of half of the rows"),
+    "of_twice_the_rows": _("{metric} of one of twice the rows, by a power law"),
     "of_as_many_held_out_rows": _("{metric} by as many of them as training rows"),
 }
 #: Evidence of findings.
@@ -214,6 +217,7 @@ PARTS = {
     "standard": _("a standard network"),
     "among": _("held-out rows by others of them"),
     "signal": _("signal"),
+    "learning_curve": _("learning curve"),
     "stopping": _("early stopping"),
     "changes": _("changes"),
     "loss": _("loss"),

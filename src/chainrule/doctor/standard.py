@@ -17,7 +17,7 @@ import numpy as np
 
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.doctor import evidence
+from chainrule.doctor import evidence, reference
 from chainrule.doctor.columns import LEVELS, levels
 from chainrule.errors import ChainruleError, ChainruleWarning
 from chainrule.graph.node import Array
@@ -31,6 +31,8 @@ WIDTH, RATE, DECAY, BATCH = 64, 0.01, 0.01, 32
 STEPS, EPOCHS = 1000, 120
 #: Parts of the rows that are asked about each other: each by a network of the others.
 FOLDS = 3
+#: Draws of some rows, which tell how much chance there is in which ones are known.
+DRAWS = 6
 #: Channels of the two convolutions, their width, and the least side of what they read.
 CHANNELS, WINDOW, SIDE = (12, 24), 3, 4
 
@@ -164,22 +166,49 @@ def among(
     y: Array,
     engine: Any,
     resources: Mapping[str, Any],
-    most: int | None = None,
     form: tuple[int, ...] | None = None,
 ) -> Array | None:
     """Return answers to rows, each by a network that was trained on other ones of them.
 
     Args:
         task, x, y, engine, resources, form: as of :func:`answers`.
-        most: of so many of the others at most.
     """
     order = permutation(len(x), 0, 0)
     found = np.zeros(y.shape)
     for k in range(FOLDS):
         asked = np.sort(order[k::FOLDS])
-        known = np.sort(order[~np.isin(order, asked)][:most])
+        known = np.setdiff1d(order, asked)
         said = answers(task, x[known], y[known], x[asked], engine, resources, form)
         if said is None:
             return None
         found[asked] = said
+    return found
+
+
+def draws(
+    task: str,
+    x: Array,
+    y: Array,
+    count: int,
+    engine: Any,
+    resources: Mapping[str, Any],
+    form: tuple[int, ...] | None = None,
+) -> list[float] | None:
+    """Return the scores of networks that each know so many rows, drawn at random.
+
+    Each is asked for the rest.
+
+    Args:
+        task, x, y, engine, resources, form: as of :func:`answers`.
+        count: of rows that are known.
+    """
+    found = list[float]()
+    for k in range(DRAWS):
+        order = permutation(len(x), 0, k)
+        known, asked = np.sort(order[:count]), np.sort(order[count:])
+        said = answers(task, x[known], y[known], x[asked], engine, resources, form)
+        score = None if said is None else reference.agreement(task, said, y[asked])
+        if score is None:
+            return None
+        found.append(score)
     return found

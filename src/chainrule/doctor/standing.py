@@ -18,6 +18,8 @@ from chainrule.text import _
 #: Rows below which a standard network is not trained; below which its score decides
 #: nothing on its own.
 FEWEST, ENOUGH = 8, 20
+#: Standard errors that are no chance, of half of the rows beside all of them.
+ERRORS = 2.0
 #: A standard network of convolutions takes no more of the budget than this share.
 CONVOLVED = 0.25
 #: As many words as are counted at most.
@@ -99,6 +101,53 @@ class Standing(Trials):
         )
         return None if said is None else reference.agreement(self.task, said, truth)
 
+    @cached_property
+    def standard_of_half(self) -> float | None:
+        """The mean score of two standard networks, each of one half of the rows.
+
+        None where not all of the training rows are looked at, or beyond the budget.
+        """
+        if self.standard is None or self._pictures is None:
+            return None
+        x, y, asked, truth = self._pictures
+        if len(x) < 2 * FEWEST or len(x) < len(self.part or self.train):
+            return None
+        order = permutation(len(x), 0, 0)
+        halves = [np.sort(order[k::2]) for k in range(2)]
+        sizes = len(halves[0]), x.shape[1], y.shape[1]
+        form = self._form_within(*sizes)
+        cost = 2 * standard.seconds(self.setup.engine, *sizes, form)
+        if not self.budget.takes(cost):
+            self.not_examined["learning_curve"] = _("of half the rows: no budget left")
+            return None
+        self.examined["learning_curve"] = _(
+            "two standard networks, each of half of the {k} rows", k=len(x)
+        )
+        found = list[float]()
+        for rows in halves:
+            said = standard.answers(
+                self.task, x[rows], y[rows], asked, *self._engine, form
+            )
+            score = said is not None and reference.agreement(self.task, said, truth)
+            if not isinstance(score, float):
+                return None
+            found.append(score)
+        return float(np.mean(found))
+
+    @cached_property
+    def of_twice_the_rows(self) -> float | None:
+        """The score that a standard network of twice the rows should have.
+
+        By a power law of errors e, e(2n) = e(n)² / e(n/2). None where a half of the
+        rows is as good, or nobody knows.
+        """
+        whole, half = self.standard, self.standard_of_half
+        if whole is None or half is None or half >= 1:
+            return None
+        if whole - half <= ERRORS * self.noise(half, whole):
+            return None
+        return 1 - (1 - whole) ** 2 / (1 - half)
+
     @property
     def _engine(self) -> tuple[Any, dict[str, Any]]:
         """The engine of trial runs, and its threads."""
@@ -110,29 +159,73 @@ class Standing(Trials):
 
         By a standard network of two thirds of them. None beyond the budget.
         """
-        return self.among_of(None)
+        if (held := self._known_rows) is None:
+            return None
+        asked, truth = held
+        form = self._among_within(self.known_among, standard.FOLDS)
+        if form is None:
+            return None
+        said = standard.among(self.task, asked, truth, *self._engine, *form)
+        return None if said is None else reference.agreement(self.task, said, truth)
 
-    def among_of(self, most: int | None) -> float | None:
-        """Return that score where networks know so many of the other rows at most."""
-        held, task = self.setup.held_out, self.task
+    @cached_property
+    def known_among(self) -> int:
+        """The number of held-out rows that a network of :attr:`among` knows."""
+        count = min(ASKED, len(self.setup.held_out))
+        return count - count // standard.FOLDS
+
+    @cached_property
+    def as_many(self) -> tuple[float, float] | None:
+        """The score of networks that know as many held-out rows as there are to train.
+
+        Two thirds of the held-out rows at most, see :attr:`among`; of fewer the mean
+        over draws of them, and its standard deviation. None beyond the budget.
+        """
+        rows = len(self.train)
+        if (held := self._known_rows) is None:
+            return None
+        if rows >= self.known_among:
+            return None if self.among is None else (self.among, 0.0)
+        asked, truth = held
+        form = self._among_within(rows, standard.DRAWS)
+        if form is None:
+            return None
+        found = standard.draws(self.task, asked, truth, rows, *self._engine, *form)
+        if found is None:
+            return None
+        return float(np.mean(found)), float(np.std(found, ddof=1))
+
+    @cached_property
+    def _known_rows(self) -> tuple[Array, Array] | None:
+        """Some held-out rows and their targets, as matrices; None: nothing to ask."""
+        held = self.setup.held_out
         count = min(ASKED, len(held))
-        if not self.single or task == "unknown" or count < 2 * standard.FOLDS:
+        if not self.single or self.task == "unknown" or count < 2 * standard.FOLDS:
             return None
         asked, truth = self._features(held.x[:count]), self._targets(held.y[:count])
-        if len(truth) != count:
-            return None
-        known = min(count - count // standard.FOLDS, most or count)
-        sizes = known, asked.shape[1], truth.shape[1]
+        return (asked, truth) if len(truth) == count else None
+
+    def _among_within(
+        self, known: int, networks: int
+    ) -> tuple[tuple[int, ...] | None] | None:
+        """Return the shape that networks of held-out rows read; None: no budget.
+
+        Args:
+            known: the number of rows that each knows.
+            networks: their number.
+        """
+        assert self._known_rows is not None
+        inputs, outputs = (part.shape[1] for part in self._known_rows)
+        sizes = known, inputs, outputs
         form = self._form_within(*sizes)
-        cost = standard.FOLDS * standard.seconds(self.setup.engine, *sizes, form)
+        cost = networks * standard.seconds(self.setup.engine, *sizes, form)
         if not self.budget.takes(cost):
             self.not_examined["among"] = _("held-out rows alone: the budget is spent")
             return None
-        said = standard.among(task, asked, truth, *self._engine, most, form)
         self.examined["among"] = _(
             "a standard network of held-out rows, asked for the rest of them"
         )
-        return None if said is None else reference.agreement(task, said, truth)
+        return (form,)
 
     def _features(self, x: Array) -> Array:
         """Return features as a matrix: numbers as they are; of words which is where.

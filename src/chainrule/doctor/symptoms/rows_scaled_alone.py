@@ -45,7 +45,9 @@ def rows_scaled_alone(case: Case) -> Found | None:
     how = _scaled(case.columns.rows[:ROWS])
     if how is None or case.task == "unknown":
         return None
-    reached = [s for s in (case.score, case.signal) if s is not None]
+    among = None if case.given_validation is None else case.among
+    twice = case.of_twice_the_rows  # what more rows teach is not lost
+    reached = [s for s in (case.score, case.signal, among, twice) if s is not None]
     if max(reached, default=0.0) > 1 - FAR * SICK[case.metric]:
         return None
     evidence = {

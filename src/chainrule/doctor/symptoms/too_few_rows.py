@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from chainrule.doctor import examples
 from chainrule.doctor.case import Case
-from chainrule.doctor.columns import ASKED
 from chainrule.doctor.evidence import SICK
 from chainrule.doctor.registry import Found, symptom
-from chainrule.doctor.standard import FOLDS
 from chainrule.text import _
 
-#: Rows below which nothing is said; standard errors that are no chance. Ours.
-ROWS, ERRORS = 30, 2.0
+#: Rows below which nothing is said; standard errors, and standard deviations of draws
+#: of as many rows, that are no chance. Ours.
+ROWS, ERRORS, DEVIATIONS = 30, 2.0, 4.0
 
 
 @symptom(
@@ -39,8 +38,7 @@ def too_few_rows(case: Case) -> Found | None:
     if case.task == "unknown" or not case.runs or not case.can_be_sick or case.fitted:
         return None
     rows, held = len(case.train), len(case.setup.held_out)
-    asked = min(ASKED, held)
-    if held < ROWS or rows >= asked - asked // FOLDS:
+    if held < ROWS or rows >= case.known_among:
         return None
     score = case.baseline if case.score is None else case.score
     own = score if case.standard is None else case.standard
@@ -51,8 +49,10 @@ def too_few_rows(case: Case) -> Found | None:
     least = max(bar, ERRORS * case.noise(reached, among))
     if among - reached <= least:
         return None
-    few = case.among_of(rows)
-    if few is None or (rows >= ROWS and few - own > least):
+    if case.as_many is None:
+        return None
+    few, spread = case.as_many
+    if rows >= ROWS and few - own > max(least, DEVIATIONS * spread):
         return None  # these rows are worth less than as many others
     evidence = {
         "rows": rows,

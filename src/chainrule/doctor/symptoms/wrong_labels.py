@@ -18,8 +18,8 @@ from chainrule.random import permutation
 from chainrule.text import _
 
 #: By how much the shares of contradicted rows must differ, besides two standard errors
-#: of the smaller part. Ours.
-GAP, ERRORS = 0.1, 2.0
+#: of the smaller part; and how many standard deviations of draws of few rows. Ours.
+GAP, ERRORS, DEVIATIONS = 0.1, 2.0, 4.0
 #: Rows of each part below which nothing is said; below which neighbours say nothing.
 ROWS, FEW = 30, 50
 #: The shares of rows that contradict their neighbours.
@@ -78,7 +78,8 @@ def _by_neighbours(
     train, held = case.train, case.setup.held_out
     if case.labels is None or min(len(train), len(held)) < FEW:
         return {}, (None, None)
-    within = _contradicted(held.x, case.classes(held.y), ASKED)
+    # Of as many rows: the more there are, the better neighbours know each other.
+    within = _contradicted(held.x, case.classes(held.y), min(ASKED, len(train)))
     own = _contradicted(train.x, case.classes(train.y), KNOWN)
     errors = ERRORS * 0.5 / np.sqrt(min(len(own), len(within)))
     if own.mean() - within.mean() < GAP + errors:
@@ -99,7 +100,9 @@ def _by_network(case: Case, among: float) -> dict[str, float]:
     reached = max(score, signal)
     if reached > 1 - bar:
         return {}
-    if among - reached <= bar and (found := case.among) is not None:
+    spread = 0.0
+    if among - reached <= bar and case.as_many is not None:
+        found, spread = case.as_many
         among = max(among, found)
     near = is_near(among - reached, case.metric)
     if near and all(case.known_as_it_is(seed) for seed in range(1, SEEDS)):
@@ -108,7 +111,7 @@ def _by_network(case: Case, among: float) -> dict[str, float]:
     held = len(case.setup.held_out)
     few = np.sqrt(min(SCORED, held) / min(ASKED, held))
     noise = case.noise(reached, among) * few
-    if among - reached <= max(bar, ERRORS * noise):
+    if among - reached <= max(bar, ERRORS * noise, DEVIATIONS * spread):
         return {}
     return {
         f"{case.metric}_among_held_out_rows": among,

@@ -31,20 +31,25 @@ from chainrule.text.tables import html_table
 
 #: A chain of equations that is wider has a line for each side.
 LONG = 76
-#: Of a document in a page of its own.
-PAGE = "body{color:#1b1b1b;background:#fff;color-scheme:light}"
+#: Of a document in a page of its own: light or dark as the reader's system, and light
+#: on paper.
+PAGE = """
+body{color:#1b1b1b;background:#fff;color-scheme:light}
+@media screen and (prefers-color-scheme:dark){body{color:#e8eaed;background:#15181c;
+color-scheme:dark;--accent:#6cc7dc;--wrong:#ff8a9a;--right:#5fd08a}}
+"""
 #: Colours are those of what is around it, so that a dark notebook stays dark.
 STYLE = """
 .cr.page{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:auto;padding:1rem}
 .cr h1{font-size:1.4rem;margin:.2rem 0}
 .cr h2{font-size:1.05rem;margin:1.4rem 0 .4rem;border-bottom:1px solid #8886;
-color:#1a7f96}
+color:var(--accent,#1a7f96)}
 .cr .eq{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;align-items:baseline;
 margin:.5rem 0}
 .cr .given{align-items:center;gap:.2rem .5rem}.cr .given .value{margin:.1rem 0}
 .cr .eq{max-width:100%;overflow-x:auto;overflow-y:hidden}
 .cr .eq math{font-size:1.1rem}.cr .remark{opacity:.75;font-size:.85rem}
-.cr .note{opacity:.8;font-style:italic;margin:.3rem 0}.cr .wrong{color:#d2384f}
+.cr .note{opacity:.8;font-style:italic;margin:.3rem 0}.cr .wrong{color:var(--wrong,#d2384f)}
 .cr .value{margin:.1rem 0 .6rem 1.5rem;overflow-x:auto}
 .cr table{margin:0;border-collapse:collapse;border:solid currentColor;
 border-width:0 2px;--tick:linear-gradient(currentColor 0 0);print-color-adjust:exact;
@@ -57,7 +62,7 @@ background-size:.35rem 2px;background-repeat:no-repeat}
 .cr table.sides,.cr .rows table{border:0;background:none}
 .cr .rows{margin:.3rem 0 .8rem;overflow-x:auto}
 .cr .rows :is(th,td){text-align:left;padding:.15rem .8rem .15rem 0;vertical-align:top}
-.cr .rows tr{border-bottom:1px solid #8884}.cr a{color:#1a6f9a}
+.cr .rows tr{border-bottom:1px solid #8884}.cr a{color:var(--accent,#1a6f9a)}
 .cr td.blank{min-width:4.5rem;height:1.7rem;padding:.1rem .3rem}
 .cr td.blank::after{content:"";display:block;height:1.3rem;
 border-bottom:1px dotted currentColor}
@@ -65,7 +70,7 @@ border-bottom:1px dotted currentColor}
 .cr .sides td{text-align:left;padding:.1rem .25rem}
 .cr figure{margin:.5rem 0}.cr figcaption{font-size:.85rem;opacity:.8}
 .cr svg{max-width:100%;height:auto}.cr svg text{fill:currentColor}
-.cr .ok{color:#1f8f4e}
+.cr .ok{color:var(--right,#1f8f4e)}
 @media(max-width:30rem){.cr.page{padding:.6rem}.cr .eq math{font-size:1rem}}
 @media print{@page{size:A4;margin:1.6cm}
 .cr.page{font-size:11pt;max-width:none;padding:0}

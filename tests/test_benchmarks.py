@@ -8,9 +8,11 @@ import json
 import math
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chainrule import recipes
@@ -345,11 +347,15 @@ def test_a_case_of_the_doctor_is_tried(tmp_path: Path) -> None:
 
 
 @needs("sklearn")
-def test_cases_of_the_doctor_are_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("chosen", "least"), [("first", 50), ("second", 40)])
+def test_cases_of_the_doctor_are_programs(
+    chosen: str, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(RUN.parent / "doctor_cases"))
     programs = importlib.import_module("programs")
+    names = ("programs", "own", "rows", "tables", "series", "pictures")
     try:
-        cases = programs.cases()
+        cases = programs.cases(chosen)
         twins = {
             name: [programs.program(case, healthy=h) for h in (False, True)]
             for name, case in cases.items()
@@ -365,9 +371,23 @@ def test_cases_of_the_doctor_are_programs(monkeypatch: pytest.MonkeyPatch) -> No
                 assert len(x) == len(y) >= 4, name
                 assert len(held_x) == len(held_y) >= 4, name
                 program.trainer(0)
-        assert len(cases) >= 30
+            held = [programs.right_targets(case, healthy=h) for h in (False, True)]
+            same = np.array_equal(*held)
+            assert same != case.get("own_rows", False), name
+        assert len(cases) >= least
     finally:
-        del sys.modules["programs"], sys.modules["rows"]
+        for name in names:
+            del sys.modules[name]
+
+
+def test_no_case_of_the_doctor_is_in_both_sets() -> None:
+    sets = [
+        tomllib.loads((RUN.parent / "doctor_cases" / name).read_text("utf-8"))["case"]
+        for name in ("cases.toml", "second.toml")
+    ]
+    for key in ("name", "source"):
+        first, second = ({case[key] for case in made} for made in sets)
+        assert not first & second
 
 
 @needs("sklearn")

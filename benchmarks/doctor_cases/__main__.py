@@ -7,7 +7,7 @@
 
 First each program and its twin, with the accepted fix applied, are trained with three
 seeds: sick is what stays more than ten points of accuracy (20 % of R²) below its twin,
-and a twin is healthy that is near the best of three learners of scikit-learn. What is
+and a twin is healthy that is near the better of two learners of scikit-learn. What is
 neither is not counted. Then the doctor looks at both, with weights of each seed. A run
 that was stopped goes on where it was; a line is written as soon as it is known.
 """
@@ -117,11 +117,14 @@ def _network(kind: Any) -> Any:
 def truth_of(case: dict[str, Any]) -> dict[str, Any]:
     """Train a case and its twin with all seeds, and say whether it can be counted."""
     sick, twin = (programs.program(case, healthy=h) for h in (False, True))
-    truth = twin.rows()[1][1]
+    truth = programs.right_targets(case, healthy=True)
     metric = "R²" if programs.is_quantity(truth) else "accuracy"
     runs = {
-        name: [trained(p, seed, truth) for seed in SEEDS]
-        for name, p in (("sick", sick), ("twin", twin))
+        name: [trained(p, seed, right) for seed in SEEDS]
+        for name, p, right in (
+            ("sick", sick, programs.right_targets(case, healthy=False)),
+            ("twin", twin, truth),
+        )
     }
     means = {n: float(np.mean([r["score"] for r in made])) for n, made in runs.items()}
     best = ceiling(twin, truth)
@@ -134,7 +137,7 @@ def truth_of(case: dict[str, Any]) -> dict[str, Any]:
         "errors": sorted({r["error"] for n in runs for r in runs[n] if r["error"]}),
         "cpu": round(sum(r["cpu"] for n in runs for r in runs[n]), 2),
         "is sick": is_below(runs["sick"], means["twin"] - SICK[metric]),
-        "is healthy": means["twin"] > best - NEAR[metric],
+        "is healthy": bool(means["twin"] > best - NEAR[metric]),
     }
 
 
@@ -253,7 +256,7 @@ def table(cases: dict[str, Any], lines: Lines, seeds: list[int]) -> str:
     rows = ["| case | score → cured | first two findings | sick | cause | alarms |"]
     rows.append("|---|---|---|---|---|---|")
     counted, dropped = 0, []
-    sick_ones, right_ones, alarms, made = [], [], [], []
+    sick_ones, right_ones, alarms, named, made = [], [], [], [], []
     for name, case in cases.items():
         keys = [(name, part, s) for part in ("sick", "twin") for s in seeds]
         if (name, "truth", 0) not in lines or any(key not in lines for key in keys):
@@ -274,6 +277,12 @@ def table(cases: dict[str, Any], lines: Lines, seeds: list[int]) -> str:
         sick_ones += found
         right_ones += right
         alarms += wrong
+        named += [
+            f["component"] in case["accepted"]
+            for m in sick
+            for f in m["findings"]
+            if f["severity"] == "sick"
+        ]
         first = [f"{f['code']} ({f['severity']})" for f in sick[0]["findings"][:FIRST]]
         scores = f"{np.mean(truth['sick']):.2f} → {np.mean(truth['twin']):.2f}"
         sums = [f"{sum(m)}/{len(m)}" for m in (found, right, wrong)]
@@ -286,8 +295,9 @@ def table(cases: dict[str, Any], lines: Lines, seeds: list[int]) -> str:
         rows.append(
             f"{counted} cases, {len(seeds)} seeds each: found sick {sum(sick_ones)} of "
             f"{n} ({sum(sick_ones) / n:.0%}), a right cause among the first {FIRST} "
-            f"{sum(right_ones)} ({sum(right_ones) / n:.0%}), alarms on twins "
-            f"{sum(alarms)} of {n} ({sum(alarms) / n:.1%}), crashes "
+            f"{sum(right_ones)} ({sum(right_ones) / n:.0%}), "
+            f"findings called sick that name one {sum(named)} of {len(named)}, alarms "
+            f"on twins {sum(alarms)} of {n} ({sum(alarms) / n:.1%}), crashes "
             f"{sum(m['crash'] is not None for m in made)}; a diagnosis takes "
             f"{np.median(cpu):.1f} s of CPU (at most {max(cpu):.1f}), "
             f"{np.median(wall):.1f} s (at most {max(wall):.1f})"
@@ -328,7 +338,8 @@ def fixes(cases: dict[str, Any], lines: Lines) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("doctor_cases.jsonl"))
+    parser.add_argument("--set", choices=programs.SETS, default="first")
+    parser.add_argument("--out", type=Path, help="doctor_cases[_SET].jsonl")
     parser.add_argument("--only", default="", help="names, with commas between")
     parser.add_argument(
         "--seeds", type=int, default=3, help="diagnoses of each program"
@@ -338,14 +349,16 @@ def main() -> None:
     given = parser.parse_args()
     if hasattr(os, "nice"):
         os.nice(10)
-    cases = programs.cases()
+    cases = programs.cases(given.set)
+    tail = "" if given.set == "first" else f"_{given.set}"
+    out = given.out or Path(f"doctor_cases{tail}.jsonl")
     chosen = given.only.split(",") if given.only else list(cases)
     if unknown := sorted(set(chosen) - set(cases)):
         parser.error(f"no cases of the names {unknown}; there are {sorted(cases)}")
     seeds = list(range(given.seeds))
     asked = [("truth", 0), *((p, s) for s in seeds for p in ("sick", "twin"))]
     asked += [("fix", 0)] if given.fix else []
-    done = known(given.out)
+    done = known(out)
     for part, seed in asked:
         for name in chosen:
             if (name, part, seed) in done:
@@ -353,14 +366,14 @@ def main() -> None:
             if part == "truth":
                 made = truth_of(cases[name])
             elif part == "fix":
-                truth = programs.program(cases[name], healthy=True).rows()[1][1]
+                truth = programs.right_targets(cases[name], healthy=False)
                 made = fixed(programs.program(cases[name], healthy=False), truth)
             else:
                 healthy = part == "twin"
                 made = seen(programs.program(cases[name], healthy=healthy), seed)
             line = {"case": name, "part": part, "seed": seed, **made}
             done[name, part, seed] = line
-            write(given.out, line)
+            write(out, line)
             print(name, part, seed, made["cpu"], file=sys.stderr, flush=True)
     if given.json:
         print(json.dumps([m for (name, *_), m in done.items() if name in chosen]))

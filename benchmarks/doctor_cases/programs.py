@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,72 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import own
+import pictures
 import rows
+import series
+import tables
 
 import chainrule as cr
 from chainrule import nn, optim
 
-CASES = Path(__file__).parent / "cases.toml"
+HERE = Path(__file__).parent
+#: The sets of cases, by name: a file each.
+SETS = {"first": "cases.toml", "second": "second.toml"}
 #: What a case holds, as its program reads it.
 PARTS = ("data", "model", "init", "loss", "optimizer", "batch", "epochs")
-
-
-class Sine(nn.Module):
-    """sin 30z, the activation of networks of sines."""
-
-    def forward(self, z: cr.Tensor) -> cr.Tensor:
-        return (z * 30).sin()
-
-
-def mean_square(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
-    return ((outputs - targets) ** 2).mean()
-
-
-def sum_of_logarithms(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
-    return -(targets * outputs.log()).sum()
-
-
-def both_logarithms(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
-    sure = targets * outputs.log() + (1 - targets) * (1 - outputs).log()
-    return -sure.mean()
-
-
-class Cosines(nn.Module):
-    """The cosine between a row and each class's vector."""
-
-    def __init__(self, inputs: int, classes: int) -> None:
-        self.weight = nn.Parameter(cr.randn(classes, inputs))
-
-    def forward(self, x: cr.Tensor) -> cr.Tensor:
-        length = (x**2).sum(-1, keepdim=True).sqrt()
-        vectors = self.weight / (self.weight**2).sum(-1, keepdim=True).sqrt()
-        return (x / length) @ vectors.T
-
-
-def angular_margin(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
-    """Cross-entropy with an angle of ½ added to that of the right class."""
-    return _margin(outputs, targets, (1 - outputs**2).sqrt())
-
-
-def safe_angular_margin(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
-    return _margin(outputs, targets, (1 - outputs**2).clamp(1e-6, 1).sqrt())
-
-
-def _margin(cosines: cr.Tensor, targets: cr.Tensor, sines: cr.Tensor) -> cr.Tensor:
-    turned = cosines * math.cos(0.5) - sines * math.sin(0.5)
-    scores = 10 * (targets * turned + (1 - targets) * cosines)
-    return -(targets * scores.log_softmax(-1)).sum(-1).mean()
-
-
-OWN: dict[str, Any] = {
-    "Cosines": Cosines,
-    "angular_margin": angular_margin,
-    "safe_angular_margin": safe_angular_margin,
-    "Sine": Sine,
-    "mean_square": mean_square,
-    "sum_of_logarithms": sum_of_logarithms,
-    "both_logarithms": both_logarithms,
-}
+#: What draws rows.
+ROWS = {**vars(rows), **vars(tables), **vars(series), **vars(pictures)}
 
 
 @dataclass(frozen=True)
@@ -93,17 +42,17 @@ class Program:
 
     def rows(self) -> rows.Parts:
         """Draw its training rows and its held-out rows."""
-        return _value(self.data, vars(rows))
+        return _value(self.data, ROWS)
 
     def trainer(self, seed: int) -> cr.Trainer:
         """Build it, with weights drawn by a seed."""
         cr.manual_seed(seed)
-        layers = _value(f"[{self.model}]", {**vars(nn), **OWN})
+        layers = _value(f"[{self.model}]", {**vars(nn), **own.NAMES})
         model = nn.Sequential(*layers)
         if self.init:
             kind, _, number = self.init.rstrip(")").partition("(")
             drawn(model, kind, float(number or 0), seed)
-        loss = _value(self.loss, {**vars(nn), **OWN})
+        loss = _value(self.loss, {**vars(nn), **own.NAMES})
         optimizer = _value(self.optimizer, vars(optim))
         return cr.Trainer(model, loss=loss, optimizer=optimizer, seed=seed)
 
@@ -126,9 +75,9 @@ def drawn(model: nn.Module, kind: str, size: float, seed: int) -> None:
         weights.copy_(cr.tensor(new.astype(np.float32)))
 
 
-def cases() -> dict[str, dict[str, Any]]:
-    """Read the cases by name."""
-    made = tomllib.loads(CASES.read_text(encoding="utf-8"))["case"]
+def cases(chosen: str = "first") -> dict[str, dict[str, Any]]:
+    """Read the cases of a set by name."""
+    made = tomllib.loads((HERE / SETS[chosen]).read_text(encoding="utf-8"))["case"]
     return {case["name"]: case for case in made}
 
 
@@ -138,6 +87,16 @@ def program(case: dict[str, Any], *, healthy: bool) -> Program:
     if healthy:
         parts |= case["healthy"]
     return Program(case["name"], **parts)
+
+
+def right_targets(case: dict[str, Any], *, healthy: bool) -> Any:
+    """Return the right targets of the rows that a program holds out.
+
+    They are those of its twin, which has the same rows, or, where a case says that it
+    has rows of its own, its own.
+    """
+    mine = healthy or not case.get("own_rows", False)
+    return program(case, healthy=mine).rows()[1][1]
 
 
 # -- scores ----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from chainrule.doctor.constructors import code, constructors, loss_shown, table
 from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup, as_drawn, redraw
 from chainrule.errors import ChainruleError
+from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.init import kaiming_normal_, xavier_normal_, zeros_
 from chainrule.optim import RuleOptimizer
@@ -399,21 +400,42 @@ def loss(setup: Setup, make: Callable[[], Any], what: str) -> Change | None:
 STANDARDISED = {"model": {"standardize": True}}
 
 
-def standardised(setup: Setup) -> Change:
-    """Return the change that standardises the features, by the training rows."""
+def standardised(setup: Setup, axes: tuple[int, ...] = (0,)) -> Change:
+    """Return the change that standardises the features, by the training rows.
+
+    Args:
+        setup: what is changed.
+        axes: along which numbers are of the same feature; see
+            :func:`~chainrule.doctor.features.shared_axes`.
+    """
+
+    def measured(x: Array) -> tuple[Array, Array]:
+        x = np.asarray(x, np.float64)
+        mean, deviation = (f(x, axes, keepdims=True) for f in (np.mean, np.std))
+        return mean, np.where(deviation > 0, deviation, 1.0)
 
     def apply(setup: Setup) -> None:
-        x = np.asarray(setup.train.x[:], np.float64)
-        mean, deviation = x.mean(0), x.std(0)
-        scale = np.where(deviation > 0, deviation, 1.0)
+        mean, scale = measured(setup.train.x[:])
         setup.train, setup.held_out = (
             _with_x(part, ((np.asarray(part.x[:]) - mean) / scale).astype(np.float32))
             for part in (setup.train, setup.held_out)
         )
 
-    after = "nn.Sequential(nn.Standardize.of(train.x), model)"
-    what = _("standardised features")
-    return Change(what, "model", after, apply, slots=("inputs",), settings=STANDARDISED)
+    what, shape = _("standardised features"), setup.train.x.shape
+    slots = ("inputs",)
+    if axes == tuple(range(len(shape) - 1)):
+        # As the layer has it: the last axis is that of the features.
+        rows = "train.x" if len(shape) == 2 else f"train.x[:].reshape(-1, {shape[-1]})"
+        after = f"nn.Sequential(nn.Standardize.of({rows}), model)"
+        return Change(what, "model", after, apply, slots=slots, settings=STANDARDISED)
+    if len(axes) == len(shape):
+        mean, scale = (part.item() for part in measured(setup.train.x[:]))
+        after = f"x = (x - {mean:.4g}) / {scale:.4g}"
+    else:
+        kept = f"{axes}, keepdims=True"
+        known = "train.x[:]"
+        after = f"x = (x - {known}.mean({kept})) / {known}.std({kept})"
+    return Change(what, "x", after, apply, slots=slots)
 
 
 def standardised_targets(setup: Setup) -> Change:

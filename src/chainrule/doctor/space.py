@@ -158,7 +158,7 @@ def usual(case: Case) -> Iterator[Change]:
             yield change
         yield changes.variance(setup, relu=bool(relus) or not hidden)
         if not case.takes_indices and _far(case):
-            yield changes.standardised(setup)
+            yield changes.standardised(setup, case.feature_axes)
         if case.task == "quantities" and _far_targets(case):
             yield changes.standardised_targets(setup)
     for change in (wider(setup), shallower(setup)):
@@ -211,7 +211,7 @@ def unusual(case: Case) -> Iterator[Change]:
 
 def _far(case: Case) -> bool:
     """Return whether the features are far from mean 0 and deviation 1."""
-    columns = case.columns
+    columns = case.features
     if columns is None or columns.rows.shape[1] == 0:
         return False
     if case.setup.held_out.x.shape[1:] != case.train.x.shape[1:]:

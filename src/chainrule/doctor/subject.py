@@ -22,6 +22,7 @@ from chainrule.doctor.asked import (
 )
 from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
+from chainrule.doctor.features import as_columns, shared_axes
 from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.heard import ENDS, ROWS, Heard, heard
 from chainrule.doctor.setup import Setup, redraw
@@ -212,6 +213,22 @@ class Subject:
             all=len(self.train),
         )
         return found
+
+    @cached_property
+    def feature_axes(self) -> tuple[int, ...]:
+        """The axes of the features along which numbers are of the same one."""
+        assert self.columns is not None
+        shape = self.train.x.shape[1:]
+        windows = None if self.network is None else self.network.windows
+        return shared_axes(self.columns.rows.reshape(-1, *shape), windows)
+
+    @cached_property
+    def features(self) -> Columns | None:
+        """The features that have a unit of their own; None of several inputs."""
+        if self.columns is None or self.feature_axes == (0,):
+            return self.columns
+        shape = self.train.x.shape[1:]
+        return Columns(as_columns(self.columns.rows, shape, self.feature_axes), None)
 
     @cached_property
     def labels(self) -> Array | None:

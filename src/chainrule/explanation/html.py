@@ -49,7 +49,8 @@ margin:.5rem 0}
 .cr .given{align-items:center;gap:.2rem .5rem}.cr .given .value{margin:.1rem 0}
 .cr .eq{max-width:100%;overflow-x:auto;overflow-y:hidden}
 .cr .eq math{font-size:1.1rem}.cr .remark{opacity:.75;font-size:.85rem}
-.cr .note{opacity:.8;font-style:italic;margin:.3rem 0}.cr .wrong{color:var(--wrong,#d2384f)}
+.cr .note{opacity:.8;font-style:italic;margin:.3rem 0}
+.cr .wrong{color:var(--wrong,#d2384f)}
 .cr .value{margin:.1rem 0 .6rem 1.5rem;overflow-x:auto}
 .cr table{margin:0;border-collapse:collapse;border:solid currentColor;
 border-width:0 2px;--tick:linear-gradient(currentColor 0 0);print-color-adjust:exact;

@@ -44,16 +44,17 @@ LEAST, SHARE, MOST, FAR = 3, 0.002, 0.95, 6.0
 )
 def missing_values(case: Case) -> Found | None:
     """Sick where medians in their place cure; silent where the run does well anyway."""
-    if case.refused is not None or case.columns is None or not case.runs:
+    if case.refused is not None or case.features is None or not case.runs:
         return None
     if case.takes_indices or not case.can_be_sick or len(case.train) < FEW:
         return None
-    value = _stands_out(case.columns.rows[:ROWS])
+    value = _stands_out(case.features.rows[:ROWS])
     if value is None:
         return None
     severity, best = case.judge(_filled(value))
     if severity is None or best is None:
         return None
+    assert case.columns is not None
     rows = case.columns.rows
     evidence: dict[str, Any] = {
         "number_that_repeats": value,

@@ -56,7 +56,9 @@ def saturated_units(case: Case) -> Found | None:
     if case.network.end_kind in SQUASHING:
         paths = paths[:-1]
     other = changes.activation(case.setup, paths, nn.ReLU, what)
-    scaled = None if case.takes_indices else changes.standardised(case.setup)
+    scaled = None
+    if not case.takes_indices and case.columns is not None:
+        scaled = changes.standardised(case.setup, case.feature_axes)
     if case.explained("saturated-units"):
         return Found("risk", worst, evidence, variance)
     severity, best, part = case.judge_each(

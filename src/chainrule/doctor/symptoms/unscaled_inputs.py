@@ -42,22 +42,22 @@ OFF = 10.0
 )
 def unscaled_inputs(case: Case) -> Found | None:
     """Sick where standardised features cure; silent where the run does well anyway."""
-    columns = case.columns
-    if columns is None or case.network is None or not case.runs:
+    columns, features = case.columns, case.features
+    if columns is None or features is None or case.network is None or not case.runs:
         return None
     if case.takes_indices or not case.can_be_sick:
         return None
-    spread = columns.deviations[columns.deviations > 0]
+    varied = features.deviations > 0
+    spread = features.deviations[varied]
     if not len(spread):
         return None
-    largest = float(max(np.abs(columns.means).max(), spread.max()))
+    largest = float(max(np.abs(columns.means).max(), columns.deviations.max()))
     ratio = float(spread.max() / spread.min())
     tiny = largest < TINY
-    varied = columns.deviations > 0
-    off = float((np.abs(columns.means[varied]) / columns.deviations[varied]).max())
+    off = float((np.abs(features.means[varied]) / spread).max())
     if largest < LARGE and ratio < RATIO and off < OFF and not tiny:
         return None
-    severity, best = case.judge(changes.standardised(case.setup))
+    severity, best = case.judge(changes.standardised(case.setup, case.feature_axes))
     if severity is None or best is None:
         return None
     evidence = {
@@ -79,8 +79,10 @@ def unscaled_inputs(case: Case) -> Found | None:
             "number goes into all weights of a unit, and what differs is small beside "
             "it"
         )
-    column = columns.name(int(columns.deviations.argmax()))
-    where = _("{name}, columns {which}", name="x", which=column)
+    where: str = "x"
+    if features is columns:
+        column = columns.name(int(columns.deviations.argmax()))
+        where = _("{name}, columns {which}", name="x", which=column)
     return Found(severity, where, evidence, comparison=best, cause=cause)
 
 

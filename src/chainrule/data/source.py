@@ -21,7 +21,7 @@ from chainrule.errors import (
     warn,
 )
 from chainrule.graph.types import NO_SIZES, NUMPY_DTYPES, ArrayType, resolve
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 from chainrule.util.pytree import is_nest, leaves, mapped, named
 
 #: Features and targets of some rows: arrays, or dictionaries and tuples of arrays.
@@ -413,7 +413,9 @@ class Source:
                 name=self.name,
                 number=number,
             ),
-            expected=_("{count} samples, one for each index", count=asked),
+            expected=ngettext(
+                "{n} sample, for the index", "{n} samples, one for each index", n=asked
+            ),
             got=str(got),
             fix=_("return a sample for each index; a sampler leaves samples out"),
         )

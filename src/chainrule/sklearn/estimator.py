@@ -26,7 +26,7 @@ from chainrule.nn import Module
 from chainrule.sklearn import parameters, sizes
 from chainrule.sklearn.features import Features, as_array
 from chainrule.sklearn.network import hidden, network, optimizer
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training import Callback, EarlyStopping, Trainer
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -432,7 +432,7 @@ def _counting(X: Any, y: Array, weights: Array | None) -> tuple[Any, Array, Any]
         raise ArgumentError(
             _("All weights of rows are zero: no row counts."),
             expected=_("a weight above 0"),
-            got=_("{rows} weights of zero", rows=len(y)),
+            got=ngettext("{n} weight of zero", "{n} weights of zero", n=len(y)),
         )
     rows = np.flatnonzero(weights)
     if len(rows) == len(weights):

@@ -25,13 +25,14 @@ from tests.test_language import tool
 __all__ = ["tool"]
 SOURCE = Path(__file__).resolve().parent.parent / "src/chainrule"
 #: A value, its format, and the two words behind it.
-COUNTED = re.compile(r"\{(\w+)(?::([^{}]*))?\} ([a-z-]+)(?: ([a-z-]+))?")
+COUNTED = re.compile(r"\{(\w+)(?::([^{}]*))?\} ([a-z-]+)(?: ([a-z-]+))?(?![\w=-])")
 #: What ends as plurals do and is a verb, or no noun.
 VERBS = """
-    does ends gives has holds its leaves loses needs opens reads takes this was
+    does ends gives has holds its leaves loses needs opens reads requires takes this
+    was
 """
 #: What is no adjective between a count and its noun.
-BETWEEN = "along and by for from got in of on or over the to where"
+BETWEEN = "along and by for from got in of on or over the to where without"
 #: Placeholders of names, behind which such a word is a verb, "{name} changes"; and of
 #: factors, "{ratio} times as many".
 NAMES = """
@@ -87,6 +88,7 @@ it was stopped early, after {n:,} of the {all:,} steps
     "It is too many, or more than there are.": """
 {network}: {wide} neurons, {paths} paths, {many} weights
 an integer of {bit_length} bits
+Picture(SVG, …
 a tensor of {n:,} numbers
 A memory of {rows} steps does not fit this machine.
 a zip file with {size:,} bytes in one
@@ -161,9 +163,10 @@ SEVERAL = {
 
 
 def templates(path: Path) -> Iterator[tuple[str, dict[str, ast.expr]]]:
-    """Yield the templates of a file that are no pair of singular and plural.
+    """Yield the texts of a file that are no pair of singular and plural.
 
-    With each come the expressions of its values, by name.
+    They are templates of messages, and f-strings, whose values are named by their
+    place. With each come the expressions of its values, by name.
     """
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         match node:
@@ -173,6 +176,20 @@ def templates(path: Path) -> Iterator[tuple[str, dict[str, ast.expr]]]:
                 keywords=keywords,
             ):
                 yield text, {k.arg: k.value for k in keywords if k.arg}
+            case ast.JoinedStr(values=parts):
+                yield (
+                    "".join(
+                        str(part.value)
+                        if isinstance(part, ast.Constant)
+                        else f"{{v{i}}}"
+                        for i, part in enumerate(parts)
+                    ),
+                    {
+                        f"v{i}": part.value
+                        for i, part in enumerate(parts)
+                        if isinstance(part, ast.FormattedValue)
+                    },
+                )
 
 
 def constant(value: ast.expr | None) -> bool:
@@ -262,6 +279,8 @@ def test_a_count_without_a_singular_is_found(tmp_path: Path) -> None:
         "say('{a} to {n} rows of {m} × {n} pixels', n=setting[STEPS])\n"
     )
     assert wrong(file) == ["{name} holds rows; {n} held-out rows"]
+    file.write_text("f'<{name}: {len(nodes):,} nodes, {size!r} px>'\n")
+    assert wrong(file) == ["<{v1}: {v3} nodes, {v5} px>"]
 
 
 # -- messages --------------------------------------------------------------------------

@@ -476,7 +476,8 @@ class Dataset(Sources):
         y = ", ".join(
             f"{k} {a.dtype} {a.shape}" for k, a in leaves(self.y, "y").items()
         )
-        return f"Dataset('{self.name}': {len(self)} rows, {x}, {y}{classes})"
+        rows = ngettext("{n} row", "{n} rows", n=len(self))
+        return f"Dataset('{self.name}': {rows}, {x}, {y}{classes})"
 
     def _repr_html_(self) -> str:
         from chainrule.data.view import dataset_view  # which notebooks alone need

@@ -217,8 +217,14 @@ class ChainruleEstimator(BaseEstimator):
         known_end = self.early_stopping or self.learning_rate == "one_cycle"
         if trainer.epoch == epochs and not known_end:
             warnings.warn(
-                f"The training loss still falls by more than tol={self.tol} after "
-                f"max_iter={epochs} epochs.",
+                ngettext(
+                    "The training loss still falls by more than tol={tol} after "
+                    "max_iter={n} epoch.",
+                    "The training loss still falls by more than tol={tol} after "
+                    "max_iter={n} epochs.",
+                    n=epochs,
+                    tol=self.tol,
+                ),
                 ConvergenceWarning,
                 stacklevel=4,
             )

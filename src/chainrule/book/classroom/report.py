@@ -290,7 +290,8 @@ class ClassReport(Document):
         return Rows((head, *rows), tuple(links))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self.students)} students>"
+        many = ngettext("{n} student", "{n} students", n=len(self.students))
+        return f"<{type(self).__name__}: {many}>"
 
     # -- written -----------------------------------------------------------------------
 

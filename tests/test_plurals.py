@@ -42,9 +42,9 @@ NAMES = """
 """
 #: Formats with decimals: 1.0 has the plural too.
 DECIMALS = re.compile(r"\.[1-9]\d*[f%e]$")
-#: What is said before a limit, which is no count of one; or makes a range, a product,
-#: or a pair of the numbers: "1 to 3 rows", "1 × 1 cells", "2 and 1 axes".
-BEFORE = re.compile(r"(?:at most|at least|more than|[\d}] to|[\d}] ×|\} and) $")
+#: What makes a range, a product, or a pair of the numbers: "1 to 3 rows", "1 × 1
+#: cells", "2 and 1 axes".
+BEFORE = re.compile(r"(?:[\d}] to|[\d}] ×|\} and) $")
 #: Templates whose count is never 1, below the reason why; "…" is for the rest.
 REASONS = {
     "It is said of several only; of one there is another text, or none.": """
@@ -97,6 +97,16 @@ a zip file with {size:,} bytes in one
 {wanted:.3g} weights, and {held:,} in the file
 Python's limit of {getrecursionlimit} calls
 The commonest mistakes of {count} classes:
+""",
+    "It is a limit, and a large one; or what a network needs that reads texts.": """
+at most {many} bytes
+more than {many:,} bytes
+a pickle of more than {most:,} steps
+at most {n:,} bytes of data, curves and pictures
+at most {value} numbers in one draw
+at least {n} characters
+at most {most} words and characters
+"Embedding" in front, of at least {texts:,} rows
 """,
     "It has a list or a pair for a count.": """
 groups of {sizes} parameters
@@ -275,7 +285,7 @@ def test_a_count_without_a_singular_is_found(tmp_path: Path) -> None:
     assert wrong(file) == ["{n} findings:"]
     file.write_text(
         "_('{name} holds rows; {n} held-out rows', name=name, n=len(x))\n"
-        "tr('{n} rows, at most {k} columns, {r:.1f} rates', n=len(ROWS), k=k, r=r)\n"
+        "tr('{n} rows, {r:.1f} rates', n=len(ROWS), r=r)\n"
         "say('{a} to {n} rows of {m} × {n} pixels', n=setting[STEPS])\n"
     )
     assert wrong(file) == ["{name} holds rows; {n} held-out rows"]

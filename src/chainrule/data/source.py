@@ -399,7 +399,11 @@ class Source:
         """Return the error for a pass that is shorter than before."""
         return DataError(
             _("The stream '{name}' has fewer samples than before.", name=self.name),
-            expected=_("more than {count} samples in a pass", count=before),
+            expected=ngettext(
+                "more than {n} sample in a pass",
+                "more than {n} samples in a pass",
+                n=before,
+            ),
             got=str(rows),
             fix=_("go on with the data that the run began with"),
         )

@@ -255,7 +255,7 @@ def unfold(x: Value, dimension: int, size: int, step: int) -> Viewed:
     if not isinstance(length, int) or size > length:
         raise ShapeError(
             _("A window fits into the axis."),
-            expected=_("at most {length} elements", length=length),
+            expected=_("a size of at most {length}", length=length),
             got=f"size={size}",
         )
     if not x.shape:

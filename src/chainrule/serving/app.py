@@ -214,7 +214,9 @@ async def _body(request: Any, largest: int, patience: Patience) -> bytes:
             413,
             ArgumentError(
                 _("The request is too large."),
-                expected=_("at most {n:,} bytes", n=largest),
+                expected=ngettext(
+                    "at most {n:,} byte", "at most {n:,} bytes", n=largest
+                ),
                 got=ngettext("{n:,} byte", "{n:,} bytes", n=size),
                 fix=_("send fewer rows at a time"),
             ),

@@ -292,7 +292,7 @@ carries=1, reverse=false}
         (change("version", 2), "version 1"),
         (change("graph", CYCLE), "not defined before"),
         (change("graph", ITSELF), "contains itself"),
-        (change("graph", "graph m(%x: f32[2]) {\n return %x\n}"), "of 1 inputs"),
+        (change("graph", "graph m(%x: f32[2]) {\n return %x\n}"), "of 1 input"),
         (
             change(
                 "graph",

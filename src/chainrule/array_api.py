@@ -28,7 +28,7 @@ from chainrule.functions import e, inf, nan, newaxis, pi
 from chainrule.graph.types import NUMPY_DTYPES, DType
 from chainrule.operations.shapes import need_ones
 from chainrule.tensor import Tensor, as_tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 # -- where the standard and PyTorch mean different things ------------------------------
 
@@ -68,7 +68,9 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
         raise ShapeError(
             _("take goes along an axis, which may be left out for one axis alone."),
             expected="axis=0, 1, …",
-            got=_("{ndim} axes, axis=None", ndim=as_tensor(x).ndim),
+            got=ngettext(
+                "{n} axis, axis=None", "{n} axes, axis=None", n=as_tensor(x).ndim
+            ),
         )
     return cr.take(x, indices, axis)
 

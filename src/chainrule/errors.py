@@ -7,14 +7,14 @@ came, and how to fix it. Code raises with keywords, so that none is forgotten:
 ...     "Linear '0' cannot multiply its input.",
 ...     expected="last dimension 784",
 ...     got="(32, 783)",
-...     fix="feed rows of 784 numbers, or build nn.Linear(783, 128)",
+...     fix="feed rows of length 784, or build nn.Linear(783, 128)",
 ... )
 Traceback (most recent call last):
     ...
 chainrule.errors.ShapeError: Linear '0' cannot multiply its input.
   expected: last dimension 784
   got:      (32, 783)
-  fix:      feed rows of 784 numbers, or build nn.Linear(783, 128)
+  fix:      feed rows of length 784, or build nn.Linear(783, 128)
 """
 
 import contextlib

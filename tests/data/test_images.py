@@ -206,7 +206,7 @@ def test_another_folder_in_the_same_format(pets: Path, tmp_path: Path) -> None:
     ("files", "what", "got"),
     [
         ({}, "no folders", "no folders"),
-        ({"1.png": RED}, "no folders", "1 images and no"),
+        ({"1.png": RED}, "no folders", "1 image and no"),
         ({"1.png": RED, "cat/1.png": RED}, "1.png' belongs to no", "1 beside"),
         ({"a/1.png": RED}, "of one class", "'a'"),
         ({"cat/1.png": RED, "dog/.keep": b""}, "dog' has no images", "hidden"),

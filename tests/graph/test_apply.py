@@ -93,7 +93,7 @@ def test_tracing_records_the_same_node_without_numbers() -> None:
     assert graph.outputs[0].array is None
     assert graph.outputs[0].type == typed(2)
     assert not graph.outputs[0].tracked
-    assert repr(graph) == "<graph graph: 1 nodes>"
+    assert repr(graph) == "<graph graph: 1 node>"
 
 
 def test_numbers_met_while_tracing_become_constants_once() -> None:

@@ -161,7 +161,7 @@ def test_the_loss_is_the_one_that_data_and_outputs_ask(
     [
         ([nn.Linear(3, 2)], {"shape": (3,)}, "moons", r"samples of shape \(3,\)"),
         ([nn.Linear(2, 2)], {"n": 1}, "moons", "exactly 1 at a time"),
-        ([nn.Linear(2, 2)], {}, "blobs", "outside the 2 classes"),
+        ([nn.Linear(2, 2)], {}, "blobs", "outside the classes"),
         ([nn.Linear(2, 2)], {}, "mnist", r"samples of shape \(2,\)"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 
 from chainrule.recipes import q_learning
 from chainrule.recipes.pictures import q_learning as pictures
-from chainrule.text import _
+from chainrule.text import ngettext
 from chainrule.text.languages import language
 from chainrule.viz import drawing
 
@@ -119,7 +119,7 @@ def test_maps() -> None:
 def test_the_drawn_maps() -> None:
     pytest.importorskip("matplotlib")
     q = np.array([[0.0, 1.0], [3.0, 2.0], [0.0, 0.0], [5.0, 6.0]])
-    titles = ["first", _("{n} episodes", n=7)]
+    titles = ["first", ngettext("{n} episode", "{n} episodes", n=7)]
     with drawing.figure(drawing.PAPER, 4, 3) as figure, language("zh-TW"):
         options = {"titles": titles, "shape": (2, 2), "arrows": "←→"}
         pictures.draw_tables(figure, [q * 0, q], **options)

@@ -104,7 +104,10 @@ def test_labels_outside_the_classes(
         lambda: trainer.evaluate(wrong),
     ):
         with raising(
-            errors.ArgumentError, "3 classes", "0 … 2", f"{label} in row {row}"
+            errors.ArgumentError,
+            "outside the classes",
+            "0 … 2",
+            f"{label} in row {row}",
         ):
             call()
     after = trainer.model.state_dict()

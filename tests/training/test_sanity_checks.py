@@ -184,7 +184,7 @@ def test_values_are_what_predict_gives() -> None:
 
 @pytest.mark.parametrize(
     ("inputs", "fix"),
-    [(12, r"rows of 12 numbers;"), (4, r"rows of 12 numbers, for nn.Linear\(12, 2\)")],
+    [(12, r"rows of length 12;"), (4, r"rows of length 12, for nn.Linear\(12, 2\)")],
 )
 def test_images_in_front_of_a_linear(inputs: int, fix: str) -> None:
     with pytest.raises(errors.ShapeError, match=rf"nn.Flatten\(\).*{fix}"):

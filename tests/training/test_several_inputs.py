@@ -447,7 +447,7 @@ FEW = {"user": X["user"]}
         ({"loss": {}}, (X, Y), ("names no outputs",)),
         ({"loss": {"label": 3}}, (X, Y), ("loss['label']",)),
         ({"loss": total}, (X, Y), ("factors of several",)),
-        ({}, (X, {**Y, "label": Y["label"] + 1}), ("outside the 3 classes",)),
+        ({}, (X, {**Y, "label": Y["label"] + 1}), ("outside the classes",)),
     ],
 )
 def test_what_is_refused(options: Any, data: Any, parts: tuple[str, ...]) -> None:
@@ -558,6 +558,6 @@ def test_labels_that_a_function_gets_are_looked_at(engine: str) -> None:
     """What nobody can see before the run is seen in it."""
     wrong = {**targets(), "label": targets()["label"] + 1}
     t = trainer(loss=total, loss_weights=None, engine=engine)
-    with pytest.raises(errors.ArgumentError, match="outside the 3 classes"):
+    with pytest.raises(errors.ArgumentError, match="outside the classes"):
         t.fit((inputs(), wrong), **OPTIONS)
     assert same(t.model, network())

@@ -21,7 +21,7 @@ from chainrule.book.marking.written import read
 from chainrule.data.files import checked_path, opened
 from chainrule.errors import ChainruleError, DataError
 from chainrule.runs import toml
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 COLUMNS = ("quantity", "row", "column", "value")
 #: Where a number stands: row and column, or how many stand before it.
@@ -71,7 +71,11 @@ class Table:
             raise DataError(
                 _("{name} has no answers.", name=self.file),
                 expected=_("lines such as z1,0.7311 below the first one"),
-                got=_("{many} names, all blank", many=len(self.cells)),
+                got=ngettext(
+                    "{n} name, all blank",
+                    "{n} names, all blank",
+                    n=len(self.cells),
+                ),
             )
         return answers
 
@@ -225,7 +229,7 @@ def _matrix(name: str, cells: Mapping[tuple[int, int], str]) -> list[list[str]]:
         where = _("row {row}, column {column}", row=missing[0], column=missing[1])
         raise DataError(
             _("{name} is not complete.", name=name),
-            expected=_("{many} numbers", many=high * wide),
+            expected=ngettext("{n} number", "{n} numbers", n=high * wide),
             got=_("no {missing}", missing=where),
         )
     return [[cells[place] for place in row] for row in places]

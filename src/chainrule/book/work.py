@@ -41,7 +41,7 @@ from chainrule.notation.expressions import Array
 from chainrule.optim import RuleOptimizer
 from chainrule.runs import toml
 from chainrule.runs.problems import Lines, Problem, RunFileError, at
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 KEYS = (
     *("network", "sizes", "activations", "loss", "lr", "optimizer"),
@@ -318,7 +318,7 @@ class _Reader:
                 if len(names) != len(sizes) - 1:
                     raise ArgumentError(
                         _("each layer has its activation."),
-                        expected=_("{many} names", many=len(sizes) - 1),
+                        expected=ngettext("{n} name", "{n} names", n=len(sizes) - 1),
                         got=str(len(names)),
                     )
                 parts = [f"{s}{n}" for s, n in zip(sizes, ["", *names], strict=True)]

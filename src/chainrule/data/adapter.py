@@ -37,7 +37,7 @@ from chainrule.errors import ArgumentError, DataError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import NUMPY_DTYPES, ArrayType, DType, as_dtype
 from chainrule.tensor import as_tensor
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 from chainrule.util import processes
 from chainrule.util.pytree import is_nest, leaves, mapped, named
 
@@ -152,7 +152,9 @@ def _in_order(frame: Columns, trained: Named) -> Any:
                     "Rows of the frame have missing cells, and training left such rows "
                     "out."
                 ),
-                expected=_("{rows} rows that can be used", rows=rows),
+                expected=ngettext(
+                    "{n} row that can be used", "{n} rows that can be used", n=rows
+                ),
                 got=f"{len(column)}",
                 fix=_(
                     "fill the gaps or drop these rows before; data.read(frame, "
@@ -231,7 +233,9 @@ def as_column(x: Any, trained: Named | None = None) -> Rows:
             got=joined(
                 ", ",
                 [
-                    _("{name}: {n} rows", name=name, n=len(column))
+                    ngettext(
+                        "{name}: {n} row", "{name}: {n} rows", n=len(column), name=name
+                    )
                     for name, column in leaves(columns, "x").items()
                 ],
             ),
@@ -297,7 +301,11 @@ def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
         )
     raise ArgumentError(
         _("sample_weight says how much each row counts."),
-        expected=_("{data} finite numbers ≥ 0, not all of them 0", data=len(data)),
+        expected=ngettext(
+            "{n} finite number > 0",
+            "{n} finite numbers ≥ 0, not all of them 0",
+            n=len(data),
+        ),
         got=got,
         fix=_("one number a row, in the order of the rows"),
     )

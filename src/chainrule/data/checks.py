@@ -17,7 +17,7 @@ from chainrule.errors import (
     ShapeError,
     warn,
 )
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 from chainrule.util import validation
 from chainrule.util.dlpack import from_dlpack
 from chainrule.util.pytree import is_nest, leaves
@@ -175,12 +175,12 @@ def check_lengths(x: Any, y: Any, *, lists: bool = False) -> None:
                 if what == "y"
                 else _("one row a sample in each"),
                 got=_(
-                    "{x} rows of {first} {shape} and {y} rows of {what} {y_shape}",
+                    "{x} of {first} {shape} and {y} of {what} {y_shape}",
                     first=first,
                     what=what,
-                    x=shape[0],
+                    x=ngettext("{n} row", "{n} rows", n=shape[0]),
                     shape=shape,
-                    y=other[0],
+                    y=ngettext("{n} row", "{n} rows", n=other[0]),
                     y_shape=other,
                 ),
                 fix=_("(inputs, targets), each of which may be a dictionary or a tuple")
@@ -225,16 +225,21 @@ def check_labels(y: np.ndarray, classes: int, rows: np.ndarray | None = None) ->
         one_hot = y.shape == (len(y), classes)
         fix = "y.argmax(1)" if one_hot else "y.reshape(-1)"
         raise ShapeError(
-            _("y has the wrong rank for labels of {classes} classes.", classes=classes),
+            ngettext(
+                "y has the wrong rank for labels of {n} class.",
+                "y has the wrong rank for labels of {n} classes.",
+                n=classes,
+            ),
             expected=_("shape ({y},), one label a row", y=len(y)),
             got=_("shape {shape}", shape=y.shape),
             fix=_("pass {fix}, or leave out classes=", fix=fix),
         )
     if y.dtype.kind == "f":
         raise DTypeError(
-            _(
-                "y holds floats where labels of {classes} classes are asked for.",
-                classes=classes,
+            ngettext(
+                "y holds floats where labels of {n} class are asked for.",
+                "y holds floats where labels of {n} classes are asked for.",
+                n=classes,
             ),
             expected=_("integers from 0 to {classes}", classes=classes - 1),
             got=_("dtype {dtype}", dtype=y.dtype),
@@ -251,9 +256,10 @@ def check_labels(y: np.ndarray, classes: int, rows: np.ndarray | None = None) ->
         else:
             fix = _("correct the label, or pass classes={max}", max=y.max() + 1)
         raise ArgumentError(
-            _(
-                "y holds a label that is none of {classes} classes{first}.",
-                classes=classes,
+            ngettext(
+                "y holds a label that is not the {n} class{first}.",
+                "y holds a label that is none of {n} classes{first}.",
+                n=classes,
                 first=_at([number], 0),
             ),
             expected=_("labels from 0 to {classes}", classes=classes - 1),
@@ -353,7 +359,7 @@ def checked_classes(
             _("class_names are not as many as there are classes."),
             expected=_("at least two names")
             if classes is None
-            else _("{classes} names", classes=classes),
+            else ngettext("{n} name", "{n} names", n=classes),
             got=f"{len(checked)}: {shortened(', '.join(checked))}",
             fix=_(
                 "one name a class, in the order of the labels; classes= may be "
@@ -370,7 +376,12 @@ def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]
         raise ArgumentError(
             _("feature_names do not fit the columns of x."),
             expected=_("x of shape (n, {made}), one name a column", made=len(names)),
-            got=_("{made} names and x of shape {shape}", made=len(names), shape=shape),
+            got=ngettext(
+                "{n} name and x of shape {shape}",
+                "{n} names and x of shape {shape}",
+                n=len(names),
+                shape=shape,
+            ),
             fix=_("one name a column; leave them out for images and sequences"),
         )
     return names
@@ -383,7 +394,12 @@ def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] 
         raise ArgumentError(
             _("target_names do not fit the columns of y."),
             expected=_("y of shape (n, {made}), one name a column", made=len(names)),
-            got=_("{made} names and y of shape {shape}", made=len(names), shape=shape),
+            got=ngettext(
+                "{n} name and y of shape {shape}",
+                "{n} names and y of shape {shape}",
+                n=len(names),
+                shape=shape,
+            ),
             fix=_("one name a column; leave them out for labels"),
         )
     return names if len(names) > 1 else None

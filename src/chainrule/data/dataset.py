@@ -217,7 +217,8 @@ class Dataset(Sources):
         """
         if not 1 <= n <= len(self):
             raise ArgumentError(
-                _(
+                ngettext(
+                    "Cannot take {n} row from the data set '{name}'.",
                     "Cannot take {n} rows from the data set '{name}'.",
                     n=n,
                     name=self.name,
@@ -389,10 +390,11 @@ class Dataset(Sources):
         k, seed = validation.whole("k", k, least=2), validation.seed("seed", seed)
         if k > len(self):
             raise ArgumentError(
-                _(
-                    "The data set '{name}' cannot be dealt into {k} folds.",
+                ngettext(
+                    "The data set '{name}' cannot be dealt into {n} fold.",
+                    "The data set '{name}' cannot be dealt into {n} folds.",
+                    n=k,
                     name=self.name,
-                    k=k,
                 ),
                 expected=_(
                     "2 to {self} folds, as many as there are rows", self=len(self)
@@ -474,7 +476,8 @@ class Dataset(Sources):
         y = ", ".join(
             f"{k} {a.dtype} {a.shape}" for k, a in leaves(self.y, "y").items()
         )
-        return f"Dataset('{self.name}': {len(self)} rows, {x}, {y}{classes})"
+        rows = ngettext("{n} row", "{n} rows", n=len(self))
+        return f"Dataset('{self.name}': {rows}, {x}, {y}{classes})"
 
     def _repr_html_(self) -> str:
         from chainrule.data.view import dataset_view  # which notebooks alone need

@@ -110,7 +110,8 @@ def classes_of(y: np.ndarray, path: Path) -> int:
         raise DataError(
             _("The labels of '{path}' have gaps.", path=path),
             expected=_(
-                "labels from 0 on, as {found:,} different ones would be", found=distinct
+                "labels from 0 on, without gaps; different ones: {found:,}",
+                found=distinct,
             ),
             got=_("a label {made:,}", made=count - 1),
             fix=_("number them: numpy.unique(y, return_inverse=True)[1]; or name them"),

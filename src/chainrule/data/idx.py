@@ -22,7 +22,7 @@ from chainrule.data.files import (
     opened,
 )
 from chainrule.errors import DataError, ShapeError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.keywords import strict
 
 TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -91,7 +91,11 @@ def read_idx(
                 other_name=other.name,
             ),
             expected=_("as many labels as images"),
-            got=_("{x:,} images and {y:,} labels", x=len(x), y=len(y)),
+            got=_(
+                "{images} and {labels}",
+                images=ngettext("{n:,} image", "{n:,} images", n=len(x)),
+                labels=ngettext("{n:,} label", "{n:,} labels", n=len(y)),
+            ),
             fix=_("take both files of the training set, or both of the test set"),
         )
     if x.stored.ndim == 1 and y.ndim > 1:

@@ -23,7 +23,7 @@ from chainrule.data.files import (
     opened,
 )
 from chainrule.errors import ArgumentError, DataError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 from chainrule.util.keywords import strict
 
@@ -229,11 +229,12 @@ class Loader:
                 LARGEST=LARGEST,
                 A_BYTE=A_BYTE,
             )
-            got = _(
-                "{height:,} × {width:,} pixels in {length:,} bytes",
+            got = ngettext(
+                "{height:,} × {width:,} pixels in {n:,} byte",
+                "{height:,} × {width:,} pixels in {n:,} bytes",
+                n=length,
                 height=height,
                 width=width,
-                length=length,
             )
             raise damaged(file, limit, got, _("make it smaller first"))
         # Telephones append a second picture to some JPEG files (MPO): not animated.
@@ -324,7 +325,9 @@ def _folders(root: Path) -> list[str]:
         )
     if not names:
         got = (
-            _("{stray} images and no folders", stray=len(stray))
+            ngettext(
+                "{n} image and no folders", "{n} images and no folders", n=len(stray)
+            )
             if stray
             else _("no folders")
         )

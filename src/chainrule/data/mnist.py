@@ -21,7 +21,7 @@ import numpy as np
 
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.keywords import strict
 
 FILE = "mnist.pack"
@@ -128,9 +128,10 @@ def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
         raise _damaged(f"{type(error).__name__}: {error}") from error
     if (magic, version, starts[-1], len(labels)) != (MAGIC, VERSION, len(packed), n):
         raise _damaged(
-            _(
-                "{packed:,} bytes that start with {packed2!r}",
-                packed=len(packed),
+            ngettext(
+                "{n:,} byte, {packed2!r}",
+                "{n:,} bytes that start with {packed2!r}",
+                n=len(packed),
                 packed2=packed[:10],
             )
         )

@@ -21,7 +21,7 @@ from chainrule.errors import (
     warn,
 )
 from chainrule.graph.types import NO_SIZES, NUMPY_DTYPES, ArrayType, resolve
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 from chainrule.util.pytree import is_nest, leaves, mapped, named
 
 #: Features and targets of some rows: arrays, or dictionaries and tuples of arrays.
@@ -399,7 +399,11 @@ class Source:
         """Return the error for a pass that is shorter than before."""
         return DataError(
             _("The stream '{name}' has fewer samples than before.", name=self.name),
-            expected=_("more than {count} samples in a pass", count=before),
+            expected=ngettext(
+                "more than {n} sample in a pass",
+                "more than {n} samples in a pass",
+                n=before,
+            ),
             got=str(rows),
             fix=_("go on with the data that the run began with"),
         )
@@ -413,7 +417,9 @@ class Source:
                 name=self.name,
                 number=number,
             ),
-            expected=_("{count} samples, one for each index", count=asked),
+            expected=ngettext(
+                "{n} sample, for the index", "{n} samples, one for each index", n=asked
+            ),
             got=str(got),
             fix=_("return a sample for each index; a sampler leaves samples out"),
         )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.pytree import is_nest
 
 
@@ -117,10 +117,11 @@ def part_of(first: Any, n: int, name: str) -> int:
         count = 0
     if not 0 < count < n:
         raise ArgumentError(
-            _(
+            ngettext(
+                "Cannot split the data set '{name}' of {n} row at {first!r}.",
                 "Cannot split the data set '{name}' of {n} rows at {first!r}.",
-                name=name,
                 n=n,
+                name=name,
                 first=first,
             ),
             expected=_(
@@ -206,7 +207,11 @@ def row_numbers(index: Any, n: int, name: str) -> np.ndarray:
     if not mask and (rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size)):
         raise ArgumentError(
             _("Rows of the data set '{name}' cannot be chosen like this.", name=name),
-            expected=_("a list of row numbers, or {n} booleans", n=n),
+            expected=ngettext(
+                "a list of row numbers, or {n} boolean",
+                "a list of row numbers, or {n} booleans",
+                n=n,
+            ),
             got=_(
                 "{kind} of shape {shape}, dtype {dtype}",
                 kind=type(index).__name__,

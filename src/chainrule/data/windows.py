@@ -21,7 +21,7 @@ from chainrule.data.frames import Columns
 from chainrule.data.tables.cells import ISO, dated
 from chainrule.data.tables.source import require
 from chainrule.errors import ArgumentError, DataError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 
 
@@ -88,9 +88,10 @@ class Windows:
         if not first.any() or not second.any():
             raise ArgumentError(
                 _("One part of the windows would be empty."),
-                expected=_(
-                    "{rows} rows and more between the parts",
-                    rows=self.horizon - 1 + gap,
+                expected=ngettext(
+                    "{n} row and more between the parts",
+                    "{n} rows and more between the parts",
+                    n=self.horizon - 1 + gap,
                 ),
                 got=_(
                     "{first} and {second} windows",
@@ -185,8 +186,10 @@ def cut(
         longest = int(np.diff(bounds).max(initial=0))
         raise DataError(
             _("The series is shorter than a window and what it predicts."),
-            expected=_("{rows} rows at least", rows=length + horizon),
-            got=_("{rows} rows", rows=longest),
+            expected=ngettext(
+                "{n} row at least", "{n} rows at least", n=length + horizon
+            ),
+            got=ngettext("{n} row", "{n} rows", n=longest),
             fix=_("a smaller length or horizon"),
         )
     x = xs[0] if len(xs) == 1 else np.concatenate(xs)
@@ -253,7 +256,7 @@ def _series(
         if part is not None and len(part) != len(values):
             raise ArgumentError(
                 _("{name} says something about each row.", name=name),
-                expected=_("{rows} values", rows=len(values)),
+                expected=ngettext("{n} value", "{n} values", n=len(values)),
                 got=f"{len(part)}",
             )
     return values, names, labels, times

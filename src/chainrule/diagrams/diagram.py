@@ -12,6 +12,7 @@ from pathlib import Path
 from chainrule.diagrams import svg
 from chainrule.diagrams.mermaid import to_mermaid
 from chainrule.diagrams.parts import VALUE, Parts
+from chainrule.text import ngettext
 
 
 class Diagram(Parts):
@@ -64,7 +65,6 @@ class Diagram(Parts):
         return "\n".join([*lines, *self.notes])
 
     def __repr__(self) -> str:
-        return (
-            f"<diagram {self.title}: {len(self.boxes)} boxes,"
-            f" {len(self.arrows)} arrows>"
-        )
+        boxes = ngettext("{n} box", "{n} boxes", n=len(self.boxes))
+        arrows = ngettext("{n} arrow", "{n} arrows", n=len(self.arrows))
+        return f"<diagram {self.title}: {boxes}, {arrows}>"

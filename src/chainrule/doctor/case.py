@@ -69,7 +69,7 @@ class Case(Standing):
                 # A gain near the threshold, of too few seeds, decides nothing.
                 self.untried.append(change.what)
                 self.not_examined["changes"] = _(
-                    "the budget of {n:g} seconds is spent; not tried: {what}",
+                    "the budget of {n:g} s is spent; not tried: {what}",
                     n=self.budget.seconds,
                     what=joined("; ", dict.fromkeys(self.untried)),
                 )

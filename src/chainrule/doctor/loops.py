@@ -163,10 +163,11 @@ class LoopWatch:
         else:
             not_examined["loss"] = _("the state of the loop lists no losses")
         if self.steps < self.count:
-            not_examined["rest"] = _(
-                "the loop ended after {n:,} of {all:,} steps",
-                n=self.steps,
-                all=self.count,
+            not_examined["rest"] = ngettext(
+                "the loop ended after {done:,} of {n:,} step",
+                "the loop ended after {done:,} of {n:,} steps",
+                n=self.count,
+                done=self.steps,
             )
         return Diagnosis(
             findings,

@@ -30,7 +30,7 @@ from chainrule.errors import (
 from chainrule.graph.node import Array
 from chainrule.html import views
 from chainrule.optim.schedule import Schedule
-from chainrule.text import _, tr, translated
+from chainrule.text import _, ngettext, tr, translated
 from chainrule.text.numbers import number
 from chainrule.text.tables import wrapped
 from chainrule.training import Callback, Trainer
@@ -102,7 +102,13 @@ class RangeTest:
         lines = [self._headline(), *wrapped(translated(self.reason), 78)]
         for rate, (first, last) in sorted(self.held.items()):
             lines.append("  " + self._told(rate, first, last))
-        steps = tr("{steps:,} training steps on copies", steps=self.steps)
+        steps = tr(
+            ngettext(
+                "{n:,} training step on copies",
+                "{n:,} training steps on copies",
+                n=self.steps,
+            )
+        )
         return "\n".join([*lines, steps])
 
     def __repr__(self) -> str:

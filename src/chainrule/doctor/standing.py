@@ -13,7 +13,7 @@ from chainrule.doctor.subject import BLOCK
 from chainrule.doctor.trials import Trials
 from chainrule.graph.node import Array
 from chainrule.random import permutation
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Rows below which a standard network is not trained; below which its score decides
 #: nothing on its own.
@@ -76,7 +76,8 @@ class Standing(Trials):
             for said in found
             if said is not None
         ]
-        self.examined["signal"] = _(
+        self.examined["signal"] = ngettext(
+            "the five nearest neighbours of {n} row among {k}, and a linear fit",
             "the five nearest neighbours of {n} rows among {k}, and a linear fit",
             n=len(asked),
             k=len(x),
@@ -96,8 +97,11 @@ class Standing(Trials):
             self.not_examined["standard"] = _("a standard network: the budget is spent")
             return None
         said = standard.answers(self.task, x, y, asked, *self._engine, form)
-        self.examined["standard"] = _(
-            "one of {k} rows, asked for {n}", n=len(asked), k=len(x)
+        self.examined["standard"] = ngettext(
+            "one of {n} row, asked for {asked}",
+            "one of {n} rows, asked for {asked}",
+            n=len(x),
+            asked=len(asked),
         )
         return None if said is None else reference.agreement(self.task, said, truth)
 

@@ -156,7 +156,9 @@ class Subject:
             )
             return train
         part, rest = train.split(1 - HELD_OUT, seed=0)
-        self.not_examined["validation"] = _(
+        self.not_examined["validation"] = ngettext(
+            "no validation data were given: scores are those of {n:,} training row "
+            "that the trial runs leave out",
             "no validation data were given: scores are those of {n:,} training rows "
             "that the trial runs leave out",
             n=len(rest),

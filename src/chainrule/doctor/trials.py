@@ -150,9 +150,9 @@ class Trials(Subject):
             n = min(SCORED, len(self.setup.held_out))
             trained_on = self.setup.held_out is self.train or self.fitted
             rows = (
-                _("{n} training rows", n=n)
+                ngettext("{n} training row", "{n} training rows", n=n)
                 if trained_on
-                else _("{n} held-out rows", n=n)
+                else ngettext("{n} held-out row", "{n} held-out rows", n=n)
             )
             self.examined["score"] = _(
                 "{name} {score} on {rows}; {base} for a constant answer",

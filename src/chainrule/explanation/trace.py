@@ -41,7 +41,7 @@ from chainrule.graph.primitive import as_tuple
 from chainrule.nn.picture.attention import VIEWS
 from chainrule.primitives import elementwise
 from chainrule.primitives.rules import show
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾₀₁₂₃₄₅₆₇₈₉", "0123456789()0123456789")
 
@@ -122,9 +122,10 @@ class Trace:
         if not whole or len(indices) != len(shape):
             raise ArgumentError(
                 _("An element has one index for each axis."),
-                expected=_(
-                    "{many} numbers, for shape {shape}",
-                    many=len(shape),
+                expected=ngettext(
+                    "{n} number, for shape {shape}",
+                    "{n} numbers, for shape {shape}",
+                    n=len(shape),
                     shape=show(shape),
                 ),
                 got=repr(index),

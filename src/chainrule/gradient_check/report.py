@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.gradient_check.cause import Cause
 from chainrule.gradient_check.row import KINKS, WRONG, GradientRow
 from chainrule.primitives.rules import show
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.text.numbers import plain
 from chainrule.text.tables import html_table, text_table
 
@@ -184,10 +184,14 @@ class GradientReport:
             directions = max(part.directions for part in self.parts)
             lines.append(
                 tr(
-                    "Not every entry was checked: a sample (seed {seed}), and {count}"
-                    " random directions through all entries of each array.",
-                    seed=self.seed,
-                    count=directions,
+                    ngettext(
+                        "Not every entry was checked: a sample (seed {seed}), and {n} "
+                        "random direction through all entries of each array.",
+                        "Not every entry was checked: a sample (seed {seed}), and {n} "
+                        "random directions through all entries of each array.",
+                        n=directions,
+                        seed=self.seed,
+                    )
                 )
             )
         if not self.scalar:
@@ -216,9 +220,12 @@ class GradientReport:
         )
         if wrong:
             sentence = tr(
-                "WRONG: {count} of {all} derivatives. The worst:",
-                count=f"{len(wrong):,}",
-                all=f"{len(self.rows):,}",
+                ngettext(
+                    "WRONG: {count} of {n:,} derivative. The worst:",
+                    "WRONG: {count} of {n:,} derivatives. The worst:",
+                    n=len(self.rows),
+                    count=f"{len(wrong):,}",
+                )
             )
             findings.append((sentence, _largest(wrong)))
         said = {row.why for row in wrong}
@@ -226,12 +233,16 @@ class GradientReport:
         findings += [(tr("WRONG: {rule}", rule=rule), None) for rule in others]
         if self.ok and agree:
             sentence = tr(
-                "Right: {count} of {all} derivatives agree within {tolerance}, and the"
-                " rule of every node alone ({nodes}). The largest error:",
-                count=f"{len(agree):,}",
-                all=f"{len(self.rows):,}",
-                tolerance=f"{self.tolerance:g}",
-                nodes=f"{self.nodes:,}",
+                ngettext(
+                    "Right: {count} of {n:,} derivative agrees within {tolerance}, and "
+                    "the rule of every node alone ({nodes}). The largest error:",
+                    "Right: {count} of {n:,} derivatives agree within {tolerance}, and "
+                    "the rule of every node alone ({nodes}). The largest error:",
+                    n=len(self.rows),
+                    count=f"{len(agree):,}",
+                    tolerance=f"{self.tolerance:g}",
+                    nodes=f"{self.nodes:,}",
+                )
             )
             findings.append((sentence, _largest(agree)))
         elif self.ok:

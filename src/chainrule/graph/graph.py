@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import ArrayType, SymbolicDim
+from chainrule.text import ngettext
 
 if TYPE_CHECKING:
     from chainrule.diagrams.diagram import Diagram
@@ -74,7 +75,8 @@ class Graph:
         return to_text(self)
 
     def __repr__(self) -> str:
-        return f"<graph {self.name}: {len(self.nodes)} nodes>"
+        nodes = ngettext("{n} node", "{n} nodes", n=len(self.nodes))
+        return f"<graph {self.name}: {nodes}>"
 
     def to_svg(self) -> str:
         """Return a picture of the graph as an ``<svg>`` element for an HTML page.

@@ -19,7 +19,7 @@ import numpy as np
 
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: The longest header that safetensors has, in bytes.
 HEADER = 100_000_000
@@ -122,7 +122,12 @@ def tensors_of(
             raise _damaged(_("{name!r:.80} does not begin where it should", name=name))
         end += found[name].nbytes
     if end != first + size:
-        text = _("{n:,} bytes of numbers, not {wanted:,}", n=size, wanted=end - first)
+        text = ngettext(
+            "{n:,} byte of numbers, not {wanted:,}",
+            "{n:,} bytes of numbers, not {wanted:,}",
+            n=size,
+            wanted=end - first,
+        )
         raise _damaged(text)
     return texts, found
 
@@ -138,10 +143,11 @@ def _tensor(name: str, entry: Any, first: int) -> FileTensor:
     bits = _BITS.get(dtype) or 8 * np.dtype(CODES[dtype]).itemsize
     start, end = places
     if 8 * (end - start) != bits * math.prod(shape):
-        text = _(
+        text = ngettext(
+            "{name!r:.80} with {n:,} byte for the shape {shape!s:.80}",
             "{name!r:.80} with {n:,} bytes for the shape {shape!s:.80}",
-            name=name,
             n=end - start,
+            name=name,
             shape=tuple(shape),
         )
         raise _damaged(text)

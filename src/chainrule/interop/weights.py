@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from chainrule.graph.node import Array
-from chainrule.text import _, translated
+from chainrule.text import _, ngettext, translated
 
 #: Bytes of a zip file's list of members: some 600,000 of them.
 _MEMBERS = 1 << 26
@@ -42,7 +42,11 @@ class Weights(dict[str, Array]):
 
     def __repr__(self) -> str:
         count = sum(array.size for array in self.values())
-        head = _("Weights: {n:,} arrays, {count:,} numbers", n=len(self), count=count)
+        head = _(
+            "Weights: {arrays}, {numbers}",
+            arrays=ngettext("{n:,} array", "{n:,} arrays", n=len(self)),
+            numbers=ngettext("{n:,} number", "{n:,} numbers", n=count),
+        )
         lines = [translated(text) for text in (head, *self.notes)]
         return "\n  ".join(lines)
 

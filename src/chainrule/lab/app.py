@@ -16,7 +16,7 @@ from chainrule.lab.gate import HEADERS, Gate
 from chainrule.lab.lab import Lab
 from chainrule.lab.texts import texts
 from chainrule.serving.slow_clients import Patience
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.text.catalogue import current
 from chainrule.text.languages import LANGUAGES
 from chainrule.version import __version__
@@ -176,7 +176,9 @@ async def _received(lab: Lab, request: Any, name: str, drop: str) -> str:
                 if size > most:
                     raise ArgumentError(
                         _("The upload is too large."),
-                        expected=_("at most {n:,} bytes", n=most),
+                        expected=ngettext(
+                            "at most {n:,} byte", "at most {n:,} bytes", n=most
+                        ),
                         got=_("more"),
                         fix=_("take fewer rows or smaller images"),
                     )

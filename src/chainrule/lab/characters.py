@@ -31,7 +31,7 @@ from chainrule.runs.problems import Problem
 from chainrule.runs.section import Section
 from chainrule.runs.source import Parts
 from chainrule.tensor import Tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Recipes whose text is read, each with the package that has it.
 NAMES = "names"  # whose windows are names, of their own length
@@ -285,7 +285,7 @@ def text_of(path: Path) -> str:
         size = path.stat().st_size
         content = path.read_bytes() if size <= 4 * MOST else b""
     if size > 4 * MOST:
-        raise _too_large(_("{n:,} bytes", n=size))
+        raise _too_large(ngettext("{n:,} byte", "{n:,} bytes", n=size))
     utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         text = content.decode("utf-16" if utf16 else "utf-8-sig")
@@ -298,7 +298,7 @@ def text_of(path: Path) -> str:
         ) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if len(text) > MOST:
-        raise _too_large(_("{n:,} characters", n=len(text)))
+        raise _too_large(ngettext("{n:,} character", "{n:,} characters", n=len(text)))
     return text
 
 

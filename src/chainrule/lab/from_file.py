@@ -134,7 +134,7 @@ class FromFile:
                 output = called(trainer.model.eval(), given(trainer.model, one.x))
                 trainer.loss(output, tensor(one.y))
             fits = classes is None or count >= classes
-            why = _("{n} answers for {classes} classes", n=count, classes=classes)
+            why = _("answers: {n}, classes: {classes}", n=count, classes=classes)
         except cr.ChainruleError as error:
             fits, why = False, f"{error.what} {error.got or ''}".strip()
         finally:

@@ -30,7 +30,7 @@ from chainrule.nn.traced import called
 from chainrule.primitives.rules import show
 from chainrule.runs.source import Parts
 from chainrule.tensor import Tensor, tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training import Trainer
 from chainrule.training.feeding import fed
 
@@ -267,7 +267,12 @@ def check_inputs(train: Dataset) -> None:
             raise ArgumentError(
                 _("The lab shows networks with one input and one output."),
                 expected=_("samples (x, y) of one array each"),
-                got=_("{n} arrays of {name}", n=len(several), name=name),
+                got=ngettext(
+                    "{n} array of {name}",
+                    "{n} arrays of {name}",
+                    n=len(several),
+                    name=name,
+                ),
                 fix=_("join them in one array, which forward takes apart"),
             )
 

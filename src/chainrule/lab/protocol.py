@@ -355,7 +355,7 @@ async def receive_framed(pipe: Any) -> tuple[int, bytes]:
     """
     length, kind = _HEAD.unpack(await pipe.readexactly(_HEAD.size))
     if length > LARGEST_INSIDE or kind not in (TEXT, BINARY):
-        raise ValueError(f"{length} bytes of kind {kind}")
+        raise ValueError(f"length {length}, kind {kind}")
     return kind, await pipe.readexactly(length)
 
 

@@ -27,7 +27,7 @@ from chainrule.lab.points import Points, Weights
 from chainrule.nn import output_semantics
 from chainrule.runs.session import Session
 from chainrule.runs.source import Parts
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: The share of CPU time that pictures may take, and how many are made a second at most.
 SHARE, RATE = 0.02, 60.0
@@ -387,8 +387,11 @@ def read(view: View, pixels: Sequence[int]) -> dict[str, Any]:
         raise ArgumentError(
             _("This network does not read such a picture."),
             expected=_("a network whose samples are grey pictures"),
-            got=_(
-                "{n} pixels for samples of shape {shape}", n=len(pixels), shape=shape
+            got=ngettext(
+                "{n} pixel for samples of shape {shape}",
+                "{n} pixels for samples of shape {shape}",
+                n=len(pixels),
+                shape=shape,
             ),
         )
     scale = 1 / 255 if x.scale is None else x.scale

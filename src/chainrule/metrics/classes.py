@@ -19,7 +19,7 @@ from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, wrap
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 
 
@@ -226,7 +226,7 @@ class _Averaged(_Counted):
                     name=type(self).__name__,
                 ),
                 expected=_("two classes"),
-                got=_("{classes} classes", classes=classes),
+                got=ngettext("{n} class", "{n} classes", n=classes),
                 fix=_("average='macro', or leave it out"),
             )
         return super().batch(prediction, target)

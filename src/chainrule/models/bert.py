@@ -13,7 +13,7 @@ from chainrule import nn
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import arange, zeros_like
 from chainrule.tensor import Tensor, as_tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class BertModel(nn.Module):
         if isinstance(length, int) and length > most:
             raise ShapeError(
                 _("A BERT reads texts of a greatest length."),
-                expected=_("at most {most} tokens", most=most),
+                expected=ngettext("at most {n} token", "at most {n} tokens", n=most),
                 got=str(length),
                 fix=_("the first tokens alone: ids[:, :{most}]", most=most),
             )

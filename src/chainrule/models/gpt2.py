@@ -16,7 +16,7 @@ from chainrule.functions import arange, zeros
 from chainrule.nn.parameter import drawn
 from chainrule.random import randn
 from chainrule.tensor import Tensor, as_tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class GPT2Model(nn.Module):
         if isinstance(length, int) and length > most:
             raise ShapeError(
                 _("A GPT-2 reads texts of a greatest length."),
-                expected=_("at most {most} tokens", most=most),
+                expected=ngettext("at most {n} token", "at most {n} tokens", n=most),
                 got=str(length),
                 fix=_("the last tokens alone: ids[:, -{most}:]", most=most),
             )

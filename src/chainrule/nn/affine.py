@@ -165,7 +165,7 @@ def _rows_fix(shape: Shape, inputs: Dim, outputs: Dim) -> str:
     if len(shape) < 3:
         width = shape[-1] if shape else "…"
         return _(
-            "feed rows of {inputs} numbers, or build nn.Linear({width}, {outputs})",
+            "feed rows of length {inputs}, or build nn.Linear({width}, {outputs})",
             inputs=inputs,
             width=width,
             outputs=outputs,
@@ -177,7 +177,7 @@ def _rows_fix(shape: Shape, inputs: Dim, outputs: Dim) -> str:
         else _(", for nn.Linear({flat}, {outputs})", flat=flat, outputs=outputs)
     )
     return _(
-        "nn.Flatten() as the first layer makes rows of {flat} numbers{other}; "
+        "nn.Flatten() as the first layer makes rows of length {flat}{other}; "
         "data.image_folder(…, flatten=True) reads images as rows",
         flat=flat,
         other=other,

@@ -17,7 +17,7 @@ from chainrule import nn, optim
 from chainrule.errors import ChainruleError, CheckpointError
 from chainrule.nn.arguments import sizes_of
 from chainrule.random.generator import NoBits, stream
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Classes that only others are made from, and those that nothing can be fed to.
 _BASES = (nn.Module, nn.Loss, nn.ModuleList, nn.ModuleDict)
@@ -93,8 +93,10 @@ def difference(
         return _("{one} for {name}", one=_layer(one), name=name), _layer(other)
     if len(layers) != len(others):
         return (
-            _("{layers} layers in {name}", layers=len(layers), name=name),
-            _("{others} layers", others=len(others)),
+            ngettext(
+                "{n} layer in {name}", "{n} layers in {name}", n=len(layers), name=name
+            ),
+            ngettext("{n} layer", "{n} layers", n=len(others)),
         )
     for i, pair in enumerate(zip(layers, others)):
         inner = difference(*pair, (*path, i))

@@ -29,7 +29,7 @@ from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor, wrap
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.validation import choice
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d"]
@@ -331,7 +331,12 @@ def check_kernels(
         return
     name = layer_name(kind)
     raise ShapeError(
-        _("{kind} has no kernels for {groups} groups.", kind=name, groups=groups)
+        ngettext(
+            "{kind} has no kernels for {n} group.",
+            "{kind} has no kernels for {n} groups.",
+            n=groups,
+            kind=name,
+        )
         if groups > 1
         else _("{kind} has no kernels.", kind=name),
         expected=_(

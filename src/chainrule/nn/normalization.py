@@ -32,7 +32,7 @@ from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.primitives.windows import window_sum
 from chainrule.tensor import Tensor, as_tensor, wrap
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 __all__ = [
     "GroupNorm",
@@ -273,9 +273,9 @@ class GroupNorm(Normalization):
                 _("GroupNorm cuts the channels into groups of one size."),
                 expected=_("num_channels a multiple of num_groups"),
                 got=_(
-                    "{num_channels} channels, {num_groups} groups",
-                    num_channels=num_channels,
-                    num_groups=num_groups,
+                    "{channels}, {groups}",
+                    channels=ngettext("{n} channel", "{n} channels", n=num_channels),
+                    groups=ngettext("{n} group", "{n} groups", n=num_groups),
                 ),
             )
         self.affine = flag("GroupNorm", "affine", affine)
@@ -316,10 +316,11 @@ def group_norm(
     channels = input.shape[1] if input.ndim > 1 else None
     if not isinstance(channels, int) or channels % num_groups:
         raise ShapeError(
-            _(
-                "{place} cuts the channels into {num_groups} groups.",
+            ngettext(
+                "{place} cuts the channels into {n} group.",
+                "{place} cuts the channels into {n} groups.",
+                n=num_groups,
                 place=layer_name("GroupNorm"),
-                num_groups=num_groups,
             ),
             expected=_("shape (N, C, …), C a multiple of the number of groups"),
             got=show(input.shape),

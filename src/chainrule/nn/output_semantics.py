@@ -22,7 +22,7 @@ from chainrule.nn.losses.classes import ClassLoss
 from chainrule.nn.losses.margins import SignLoss
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: What ``predict(output=…)`` knows.
 OUTPUTS = ("logits", "probabilities", "classes")
@@ -168,10 +168,11 @@ def refuse_rows(finite: Array, strange: Sequence[str] = ()) -> None:
             "{what}; the weights {weights} hold some too", what=got, weights=weights
         )
     raise NonFiniteError(
-        _(
-            "The network gives no numbers for {rows:,} of {finite:,} rows.",
+        ngettext(
+            "The network gives no numbers for {rows:,} of {n:,} row.",
+            "The network gives no numbers for {rows:,} of {n:,} rows.",
+            n=len(finite),
             rows=len(rows),
-            finite=len(finite),
         ),
         expected=_("outputs without NaN and infinity"),
         got=got,

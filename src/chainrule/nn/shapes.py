@@ -11,7 +11,7 @@ from chainrule.nn.function import as_function
 from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.validation import choice, refused
 
 __all__ = [
@@ -74,9 +74,10 @@ class Flatten(Module):
                     start_dim=self.start_dim,
                     end_dim=self.end_dim,
                 ),
-                expected=_(
-                    "at least {end_dim} axes",
-                    end_dim=max(self.start_dim, self.end_dim) + 1,
+                expected=ngettext(
+                    "at least {n} axis",
+                    "at least {n} axes",
+                    n=max(self.start_dim, self.end_dim) + 1,
                 ),
                 got=show(x.shape),
                 fix=_("feed a batch: x.reshape(1, …) for one sample"),

@@ -14,7 +14,7 @@ from chainrule.nn.parameter import Parameter
 from chainrule.nn.uninitialized import has_numbers
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, tensor
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 from chainrule.util.dlpack import from_dlpack
 
 
@@ -122,7 +122,11 @@ def _misfit(
         shown = joined(", ", names[:_SHOWN])
         lines += [_("{kind}: {shown}{more}", kind=kind, shown=shown, more=more)]
     got = joined("; ", [line for line, names in zip(lines, parts.values()) if names])
-    expected = _("the module's {n} names and shapes", n=count)
+    expected = ngettext(
+        "the module's {n} name and its shape",
+        "the module's {n} names and shapes",
+        n=count,
+    )
     if not missing and not unexpected:
         return ShapeError(
             _("The state_dict has tensors of another shape."),

@@ -27,7 +27,7 @@ from chainrule.primitives import (
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.text.tables import text_table
 from chainrule.util import validation
 from chainrule.util.keywords import strict
@@ -110,11 +110,19 @@ class Summary:
         return table if buffers else [[*row[:5], row[6]] for row in table]
 
     def _totals(self) -> str:
-        parts = [_("{parameters:,} parameters", parameters=self.parameters)]
+        parts: list[str] = [
+            ngettext("{n:,} parameter", "{n:,} parameters", n=self.parameters)
+        ]
         if self.trainable != self.parameters:
             parts.append(_("{trainable:,} of them trainable", trainable=self.trainable))
         if self.buffers:
-            parts.append(_("{buffers:,} numbers in buffers", buffers=self.buffers))
+            parts.append(
+                ngettext(
+                    "{n:,} number in a buffer",
+                    "{n:,} numbers in buffers",
+                    n=self.buffers,
+                )
+            )
         parts += [
             _bytes(self.bytes),
             _("{n:,} multiply–adds a sample", n=self.mult_adds),
@@ -356,4 +364,4 @@ def _bytes(count: int) -> str:
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
-    return _("{count} bytes", count=count)
+    return ngettext("{n} byte", "{n} bytes", n=count)

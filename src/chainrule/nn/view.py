@@ -10,7 +10,7 @@ from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.html.arrays import array_html
 from chainrule.html.views import ROWS, paragraph, table, view
 from chainrule.primitives.rules import show
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 
 #: Numbers of a tensor that are shown as a picture; of larger ones the shape alone, as
 #: of those that come when a layer's view has so many characters.
@@ -55,7 +55,7 @@ def _layer(module: Any) -> list[str]:
     for name, tensor in own[:ROWS]:
         parts.append(_numbers(name, tensor, sum(map(len, parts)) < ROOM))
     if len(own) > ROWS:
-        text = tr("{n} more rows", n=f"{len(own) - ROWS:,}")
+        text = tr(ngettext("{n:,} more row", "{n:,} more rows", n=len(own) - ROWS))
         parts.append(paragraph(f"… {text}", "note"))
     return parts
 
@@ -87,8 +87,15 @@ def _total(module: Any) -> str:
         return ""
     total, trained = sum(n for n, __ in counts), sum(n for n, grad in counts if grad)
     if trained == total:
-        return tr("{n} parameters", n=f"{total:,}")
-    return tr("{n} parameters, {m} of them trained", n=f"{total:,}", m=f"{trained:,}")
+        return tr(ngettext("{n:,} parameter", "{n:,} parameters", n=total))
+    return tr(
+        ngettext(
+            "{n:,} parameter, {m} of them trained",
+            "{n:,} parameters, {m} of them trained",
+            n=total,
+            m=f"{trained:,}",
+        )
+    )
 
 
 def _numbers(name: str, tensor: Any, room: bool) -> str:

@@ -60,7 +60,7 @@ from chainrule.notation.values import (
     REDUCTIONS,
     log_softmax,
 )
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 MATRIX, COLUMNS, ROWS = "matrix", "columns", "rows"
 #: Over the columns, however many axes count them: all axes but the last.
@@ -229,7 +229,12 @@ class _Reader:
         outcomes = results(e.base, self.numbers)
         if not 1 <= number <= len(outcomes):
             raise ArithmeticError(
-                _("{base} has {made} results", base=e.base, made=len(outcomes))
+                ngettext(
+                    "{base} has {n} result",
+                    "{base} has {n} results",
+                    n=len(outcomes),
+                    base=e.base,
+                )
             )
         return Quantity(np.asarray(outcomes[number - 1]), COLUMNS)
 

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, AxisError, ShapeError
 from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.primitives.rules import show
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 
 Dims = int | Sequence[int] | None
@@ -126,7 +126,7 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
                     wanted=wanted,
                 ),
                 expected=_("a multiple of {known} elements", known=known),
-                got=_("{total} elements", total=total),
+                got=ngettext("{n} element", "{n} elements", n=total),
             )
         free: Dim = total // known
     else:

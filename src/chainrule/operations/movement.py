@@ -52,7 +52,7 @@ from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add
 from chainrule.primitives.integers import remainder
 from chainrule.primitives.rules import show
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 # -- shapes ---------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ def unfold(x: Value, dimension: int, size: int, step: int) -> Viewed:
     if not isinstance(length, int) or size > length:
         raise ShapeError(
             _("A window fits into the axis."),
-            expected=_("at most {length} elements", length=length),
+            expected=_("a size of at most {length}", length=length),
             got=f"size={size}",
         )
     if not x.shape:
@@ -415,7 +415,7 @@ def roll(x: Value, shifts: Any, dims: Any = None) -> Value:
     if len(many) != len(axes):
         raise ArgumentError(
             _("roll takes one shift for each axis."),
-            expected=_("{dims} shifts", dims=len(axes)),
+            expected=ngettext("{n} shift", "{n} shifts", n=len(axes)),
             got=f"{shifts!r:.80}",
         )
     for shift, d in zip(many, axes):

@@ -28,7 +28,7 @@ from chainrule.operations.products import matmul
 from chainrule.operations.reductions import amax, amin, sum_
 from chainrule.operations.shapes import cut, reshaped
 from chainrule.primitives.rules import show
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 Number = int | float
 
@@ -310,7 +310,11 @@ def tensorinv(A: Value, ind: int = 2) -> Value:
     if ind < 1 or size_of(first) != size_of(last):
         raise ShapeError(
             _("tensorinv takes as many sizes on the left as on the right."),
-            expected=_("equal products of the first {ind} sizes and the rest", ind=ind),
+            expected=ngettext(
+                "equal products of the first {n} size and the rest",
+                "equal products of the first {n} sizes and the rest",
+                n=ind,
+            ),
             got=show(A.shape),
         )
     matrix = reshaped(A, (size_of(first), size_of(last)))

@@ -27,7 +27,7 @@ from chainrule.operations.shapes import diagonal_of, permutation, reshaped
 from chainrule.primitives import movement
 from chainrule.primitives.matmul import dot_general
 from chainrule.primitives.rules import show
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 LETTERS = "abcdefghijlopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -377,10 +377,11 @@ def _parsed(equation: str, values: Sequence[Value]) -> tuple[list[str], str]:
     terms = left.split(",")
     if len(terms) != len(values) or not values:
         raise ArgumentError(
-            _(
-                "einsum {equation!r} describes {terms} operands.",
+            ngettext(
+                "einsum {equation!r} describes {n} operand.",
+                "einsum {equation!r} describes {n} operands.",
+                n=len(terms),
                 equation=equation,
-                terms=len(terms),
             ),
             expected=_("as many as are given, {values}", values=len(values)),
             got=str(len(terms)),

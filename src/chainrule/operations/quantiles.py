@@ -111,7 +111,7 @@ def _middle(x: Value, dim: int, keepdim: bool, skip: bool) -> Extremes:
     if not isinstance(size, int) or not size:
         raise ShapeError(
             _("A median is taken of an axis of fixed length, at least 1."),
-            got=_("{size} elements", size=size),
+            got=_("elements: {size}", size=size),
         )
     valid = _valid(x, axis)
     if skip:

@@ -26,7 +26,7 @@ from chainrule.primitives import indexing as prims
 from chainrule.primitives.indexing import take as rows_of
 from chainrule.primitives.integers import floor_divide, remainder
 from chainrule.primitives.rules import show
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 
 @op
@@ -59,7 +59,7 @@ def take_along_dim(x: Value, indices: Any, dim: int | None = None) -> Value:
     if len(places.shape) != len(x.shape):
         raise ShapeError(
             _("Places along an axis have as many axes as the tensor."),
-            expected=_("{shape} axes", shape=len(x.shape)),
+            expected=ngettext("{n} axis", "{n} axes", n=len(x.shape)),
             got=show(places.shape),
         )
 
@@ -96,7 +96,7 @@ def gather(x: Value, dim: int, index: Any) -> Value:
     if len(places.shape) != len(x.shape):
         raise ShapeError(
             _("gather takes indices with the axes of the tensor."),
-            expected=_("{shape} axes", shape=len(x.shape)),
+            expected=ngettext("{n} axis", "{n} axes", n=len(x.shape)),
             got=show(places.shape),
         )
     for i, (size, wanted) in enumerate(zip(x.shape, places.shape)):

@@ -38,7 +38,7 @@ from chainrule.primitives.indexing import scatter_add_along, take
 from chainrule.primitives.integers import bitwise_and, bitwise_or, floor_divide
 from chainrule.primitives.reduce import cumsum
 from chainrule.primitives.rules import show
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 from chainrule.util.blocks import settled
 
@@ -64,10 +64,12 @@ def _elements(
     if not fits or any(_longer(n, most) for n, most in limits):
         raise ShapeError(
             _("{name} takes an index for each element that it writes.", name=name),
-            expected=_(
-                "indices with {ndim} axes, no longer than what is written, nor than "
+            expected=ngettext(
+                "indices with {n} axis, no longer than what is written, nor than "
                 "{shape} along other axes",
-                ndim=len(x.shape),
+                "indices with {n} axes, no longer than what is written, nor than "
+                "{shape} along other axes",
+                n=len(x.shape),
                 shape=show(x.shape),
             ),
             got=_("{shape} for {new}", shape=show(places.shape), new=show(new.shape)),

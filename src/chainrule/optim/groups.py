@@ -28,7 +28,7 @@ from chainrule.graph.types import DType
 from chainrule.optim.arguments import names_of
 from chainrule.optim.parameters import Selector
 from chainrule.optim.schedule import Schedule
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.validation import known_names
 
 #: Limits of all gradients together.
@@ -160,7 +160,8 @@ class ParamGroup(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in self.items() if k != "params")
-        return f"ParamGroup({len(self.names)} parameters, {inner})"
+        many = ngettext("{n} parameter", "{n} parameters", n=len(self.names))
+        return f"ParamGroup({many}, {inner})"
 
 
 def as_json(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from chainrule.optim.arguments import nonnegative, option, positive_int
 from chainrule.optim.moments import converted
 from chainrule.optim.rule_optimizer import RuleOptimizer
 from chainrule.tensor import Tensor, tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.blocks import settled
 from chainrule.util.validation import choice, maybe
 
@@ -29,7 +29,7 @@ def _one_group(groups: int) -> ArgumentError:
     return ArgumentError(
         _("LBFGS has one group: its directions are those of all parameters."),
         expected="optim.LBFGS(model.parameters(), …)",
-        got=_("{param_groups} groups", param_groups=groups),
+        got=ngettext("{n} group", "{n} groups", n=groups),
     )
 
 
@@ -215,7 +215,11 @@ class LBFGS(RuleOptimizer, lr=1.0):
             pass
         raise ArgumentError(
             _("The memory in the state_dict is none of such an LBFGS."),
-            expected=_("s, y, d, g and counts, over {n} numbers", n=n),
+            expected=ngettext(
+                "s, y, d, g and counts, over {n} number",
+                "s, y, d, g and counts, over {n} numbers",
+                n=n,
+            ),
             got=f"{saved!r:.80}",
         )
 

@@ -27,7 +27,7 @@ from chainrule.optim.arguments import (
 )
 from chainrule.optim.better import is_better
 from chainrule.optim.schedule import Count, CountedSchedule, Schedule
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.validation import (
     choice,
     count,
@@ -136,7 +136,9 @@ class PiecewiseConstantLR(CountedSchedule):
         known = vars(self).get(other) if other is not None else None
         if known is not None and len(known) != len(value):
             what = _("{name} and {other} go together.", name=name, other=other)
-            raise refused(name, value, what, _("{n} numbers", n=len(known)))
+            raise refused(
+                name, value, what, ngettext("{n} number", "{n} numbers", n=len(known))
+            )
         return value
 
     def __call__(self, step: int) -> float:

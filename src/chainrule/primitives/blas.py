@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.errors import EngineError
 from chainrule.graph.node import Array
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Sizes (m, k, n) of the products: vectors, less than a register, tiles and remainders.
 SHAPES = (
@@ -57,8 +57,13 @@ def check_blas() -> None:
                 "NumPy multiplies matrices wrongly here: products of small "
                 "integers, which are exact in floating point, are not right."
             ),
-            expected=_("{total} right products", total=total),
-            got=_("{wrong} wrong ones, by {library}", wrong=wrong, library=library()),
+            expected=ngettext("{n} right product", "{n} right products", n=total),
+            got=ngettext(
+                "{n} wrong one, by {library}",
+                "{n} wrong ones, by {library}",
+                n=wrong,
+                library=library(),
+            ),
             fix=_(
                 "another build of NumPy; with OpenBLAS another kernel, such as "
                 "OPENBLAS_CORETYPE=NEOVERSEN1 (ARM64) or HASWELL (x86-64) in the "

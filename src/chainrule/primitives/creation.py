@@ -35,7 +35,7 @@ def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Arr
     if len(value) != size_of(shape):
         raise ShapeError(
             _("A constant needs one number for each of its elements."),
-            expected=_("{shape} numbers", shape=size_of(shape)),
+            expected=_("numbers: {shape}", shape=size_of(shape)),
             got=str(len(value)),
         )
     return ArrayType(shape, dtype)

@@ -42,7 +42,7 @@ from chainrule.primitives.movement import (
     section,
 )
 from chainrule.primitives.rules import need_integer, show
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 Values = tuple[Any, ...]
 
@@ -237,7 +237,11 @@ def _permutation_rule(pivots: ArrayType, *, size: int) -> ArrayType:
     if not isinstance(steps, int) or steps > size:
         raise ShapeError(
             _("permutation exchanges rows that there are."),
-            expected=_("up to {size} pivots on the last axis", size=size),
+            expected=ngettext(
+                "up to {n} pivot on the last axis",
+                "up to {n} pivots on the last axis",
+                n=size,
+            ),
             got=show(pivots.shape),
         )
     return ArrayType((*pivots.shape[:-1], size), DType.int64)

@@ -26,7 +26,7 @@ from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType
 from chainrule.primitives.blas import check_blas
 from chainrule.primitives.rules import need_dtype, show
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 if TYPE_CHECKING:
     from chainrule.notation.expressions import Expr
@@ -103,13 +103,14 @@ def letter_sizes(
     for operand, letters in ((lhs, d.lhs), (rhs, d.rhs)):
         if len(operand.shape) != len(letters):
             raise ShapeError(
-                _(
-                    "{name} '{lhs},{rhs}->{out}' names {letters} axes.",
+                ngettext(
+                    "{name} '{lhs},{rhs}->{out}' names {n} axis.",
+                    "{name} '{lhs},{rhs}->{out}' names {n} axes.",
+                    n=len(letters),
                     name=name,
                     lhs=d.lhs,
                     rhs=d.rhs,
                     out=d.out,
-                    letters=len(letters),
                 ),
                 expected=_("a value of rank {letters}", letters=len(letters)),
                 got=show(operand.shape),

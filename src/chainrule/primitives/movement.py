@@ -31,7 +31,7 @@ from chainrule.graph.types import (
 from chainrule.primitives.long_sums import added_up
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.bounded import Bounded
 
 if TYPE_CHECKING:
@@ -187,8 +187,8 @@ def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
                 shape=show(x.shape),
                 shape2=show(shape),
             ),
-            expected=_("{shape} elements", shape=size_of(x.shape)),
-            got=_("{shape} elements", shape=size_of(shape)),
+            expected=_("elements: {size}", size=size_of(x.shape)),
+            got=_("elements: {size}", size=size_of(shape)),
         )
     return ArrayType(shape, x.dtype)
 
@@ -225,7 +225,7 @@ def _transpose_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
     if len(axes) != len(x.shape):
         raise ShapeError(
             _("transpose needs every axis once."),
-            expected=_("{shape} axes", shape=len(x.shape)),
+            expected=ngettext("{n} axis", "{n} axes", n=len(x.shape)),
             got=str(axes),
         )
     return ArrayType(tuple(x.shape[a] for a in axes), x.dtype)

@@ -19,7 +19,7 @@ from chainrule.errors import ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.primitives.rules import show
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
@@ -71,10 +71,11 @@ class Sliding(NamedTuple):
         """Return the number of a sliding window's positions on axes of an array."""
         if any(len(item) != len(lengths) for item in self):
             raise ShapeError(
-                _(
-                    "{name} slides over {lengths} axes.",
+                ngettext(
+                    "{name} slides over {n} axis.",
+                    "{name} slides over {n} axes.",
+                    n=len(lengths),
                     name=name,
-                    lengths=len(lengths),
                 ),
                 expected=_("one window, stride, padding and dilation for each"),
                 got=_(

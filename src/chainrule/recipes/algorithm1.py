@@ -32,7 +32,7 @@ from chainrule import nn, viz
 from chainrule.recipes import Experiment
 from chainrule.recipes import textbook as book
 from chainrule.recipes.evaluation import same_training
-from chainrule.text import _, say
+from chainrule.text import _, ngettext, say
 
 SUMMARY = _(
     "the book's seven steps (3.5) in NumPy on 3.2.2 and 3.2.3, equal to a Trainer"
@@ -108,11 +108,15 @@ def compare(
         **page, tolerance=TOLERANCE, seed=experiment.seed
     )
     say(
-        "  stopped by the {stopped}; tolerance: a change of {tolerance:g} in an epoch, "
-        "cap: {cap:,} epochs",
-        stopped={"tolerance": _("tolerance"), "cap": _("cap")}[stopped],
-        tolerance=TOLERANCE,
-        cap=page["most_epochs"],
+        ngettext(
+            "  stopped by the {stopped}; tolerance: a change of {tolerance:g} in an "
+            "epoch, cap: {n:,} epoch",
+            "  stopped by the {stopped}; tolerance: a change of {tolerance:g} in an "
+            "epoch, cap: {n:,} epochs",
+            n=page["most_epochs"],
+            stopped={"tolerance": _("tolerance"), "cap": _("cap")}[stopped],
+            tolerance=TOLERANCE,
+        )
     )
     results = same_training.compare_with_trainer(
         experiment,

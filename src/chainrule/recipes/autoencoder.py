@@ -48,7 +48,7 @@ from chainrule.recipes import Experiment, Reference, by_batches, shuffled
 from chainrule.recipes.datasets.classes import first_of_each_class
 from chainrule.recipes.evaluation.pca import PrincipalComponents, squared_error
 from chainrule.recipes.pictures.autoencoder import code_maps
-from chainrule.text import _, say
+from chainrule.text import _, ngettext, say
 
 SUMMARY = _(
     "digits through a bottleneck: PCA, deep codes of 30 and 2, a variational one"
@@ -211,7 +211,11 @@ def run(experiment: Experiment) -> dict[str, Any]:
     s = QUICK if experiment.quick else FULL
     train, test = cr.data.mnist()
     x, test = train.x[: s.images], test.take(s.test_images)
-    say("1 to 3  Codes of {x} digits\n", x=len(x))
+    say(
+        ngettext(
+            "1 to 3  Codes of {n} digit\n", "1 to 3  Codes of {n} digits\n", n=len(x)
+        )
+    )
     codes = compare(experiment, x, test, s)
     say("\n4  Variational: nats a test image\n")
     say("   numbers   −ln p(x|z)       KL    −ELBO\n")

@@ -41,7 +41,7 @@ from chainrule import nn, optim
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.evaluation import hog
 from chainrule.recipes.pictures import classical as pictures
-from chainrule.text import _, padded, say, tr
+from chainrule.text import _, ngettext, padded, say, tr
 from chainrule.viz import gallery
 
 SUMMARY = _("tree, kNN, SVM, forest on pixels and on HOG, beside a network that learns")
@@ -157,7 +157,14 @@ def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
     truth = y[np.concatenate([test for __, test in folds])]
     scores = {k: float(np.mean(truth == v)) for k, v in predicted.items()}
     table = {k: {m: scores[f"{k} {m}"] for m in METHODS} for k in inputs}
-    say("{name}, {n:,} test images\n", name=name, n=len(truth))
+    say(
+        ngettext(
+            "{name}, {n:,} test image\n",
+            "{name}, {n:,} test images\n",
+            n=len(truth),
+            name=name,
+        )
+    )
     say("                    pixels           HOG")
     for method in METHODS:
         row = table["pixels"][method], table["HOG"][method]

@@ -36,7 +36,7 @@ from chainrule import nn, optim
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.evaluation import clustering as measures
 from chainrule.recipes.pictures import clustering as maps
-from chainrule.text import _, joined, padded, say, translated
+from chainrule.text import _, joined, ngettext, padded, say, translated
 from chainrule.viz import gallery
 
 SUMMARY = _(
@@ -168,7 +168,13 @@ def run(experiment: Experiment) -> dict[str, Any]:
     parts = [part.take(min(count, len(part))) for part in cr.data.mnist()]
     images = [part.x[:].reshape(len(part), -1) for part in parts]
     x, labels = images[0], [part.y for part in parts]
-    say("{n:,} images, without their labels\n", n=len(x))
+    say(
+        ngettext(
+            "{n:,} image, without its label\n",
+            "{n:,} images, without their labels\n",
+            n=len(x),
+        )
+    )
     say("                              accuracy   of others   information")
     components = pca(COMPONENTS, random_state=0).fit(x)
     model = autoencoder(experiment, x)

@@ -45,7 +45,7 @@ from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference, by_batches, shuffled
 from chainrule.recipes.datasets.classes import first_of_each_class
 from chainrule.recipes.evaluation.fine_tuning import fine_tuning_errors
-from chainrule.text import _, say
+from chainrule.text import _, ngettext, say
 
 SUMMARY = _("Boltzmann machines, one upon the other, then back-propagation")
 SECONDS = 1500
@@ -219,7 +219,13 @@ def run(experiment: Experiment) -> dict[str, Any]:
     s, (train, test) = QUICK if experiment.quick else FULL, cr.data.mnist()
     if experiment.quick:
         train, test = train.take(5000), test.take(1000)
-    say("1  Machines on {train} digits, by contrastive divergence\n", train=len(train))
+    say(
+        ngettext(
+            "1  Machines on {n} digit, by contrastive divergence\n",
+            "1  Machines on {n} digits, by contrastive divergence\n",
+            n=len(train),
+        )
+    )
     digits = test.x[:][first_of_each_class(test.y)]
     machines = pretrain(experiment, train.x[:], digits, s)
     say("\n2 and 3  Fine-tuned with labels: errors on test images\n")

@@ -33,7 +33,7 @@ import numpy as np
 from chainrule import nn, rl
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.pictures.agent_report import report_agent
-from chainrule.text import _, say
+from chainrule.text import _, ngettext, say
 from chainrule.training import Environments
 
 SUMMARY = _("deep Q-learning: replay memory, target network; CartPole and Acrobot")
@@ -135,10 +135,10 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     returns, __ = test.play(greedy, frames.append)
     results = report_agent(experiment, world, returns, frames, agent.log)
     say(
-        "   {tests} agents on {choice} episodes of their own: {scores}",
-        tests=s.tests,
-        choice=s.test_episodes,
+        "   {agents} on {episodes} of their own: {scores}",
         scores=", ".join(f"{score:.0f}" for score in scores),
+        agents=ngettext("{n} agent", "{n} agents", n=s.tests),
+        episodes=ngettext("{n} episode", "{n} episodes", n=s.test_episodes),
     )
     return {**results, "scores": scores}
 

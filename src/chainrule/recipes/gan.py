@@ -48,7 +48,7 @@ from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference, by_batches, mnist, shuffled
 from chainrule.recipes.evaluation.mode_coverage import mode_coverage
 from chainrule.recipes.evaluation.parzen import likelihood, squared_distances
-from chainrule.text import _, padded, say, translated
+from chainrule.text import _, ngettext, padded, say, translated
 
 SUMMARY = _(
     "digits from noise: two networks, two optimisers, one program; a judge counts"
@@ -220,7 +220,13 @@ def run(experiment: Experiment) -> dict[str, Any]:
     title = _("Samples, and the training images nearest to those of the mean")
     experiment.draw("nearest", viz.gallery.rows, rows, title=title, size=(7.0, 2.6))
 
-    say("\n3  {count} samples, and as many digits\n", count=s.samples)
+    say(
+        ngettext(
+            "\n3  {n} sample, and as many digits\n",
+            "\n3  {n} samples, and as many digits\n",
+            n=s.samples,
+        )
+    )
     say("             digits   KL of shares    sure       ln p(test)       σ")
     results: dict[str, Any] = {}
     compared = {_("last"): last, _("averaged"): mean, _("real"): x[: s.samples]}

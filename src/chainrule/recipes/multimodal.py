@@ -43,7 +43,7 @@ from chainrule import nn, optim
 from chainrule.recipes import Experiment, Reference, shuffled
 from chainrule.recipes.datasets import easy_vqa
 from chainrule.recipes.pictures import multimodal as pictures
-from chainrule.text import _, padded, say, translated
+from chainrule.text import _, ngettext, padded, say, translated
 from chainrule.viz import gallery
 
 SUMMARY = _("questions about pictures: a CNN and words joined by a product, 13 answers")
@@ -158,7 +158,13 @@ def run(experiment: Experiment) -> dict[str, Any]:
     counts = (320, 200) if experiment.quick else (None, None)
     train = Pictures(folder / "train", open_image, counts[0])
     test = Pictures(folder / "test", open_image, counts[1])
-    say("Right answers to questions about {n} new pictures:\n", n=len(test))
+    say(
+        ngettext(
+            "Right answers to questions about {n} new picture:\n",
+            "Right answers to questions about {n} new pictures:\n",
+            n=len(test),
+        )
+    )
     single, epochs = (1, 3) if experiment.quick else (3, EPOCHS)
     accuracies = {}
     for name, passes, inputs in (
@@ -182,7 +188,14 @@ def run(experiment: Experiment) -> dict[str, Any]:
     experiment.draw("accuracy", gallery.bars, accuracies | types, **shares)
 
     wrong = int((~right).sum())
-    say("\n{wrong} of {n} answers are wrong.", wrong=wrong, n=len(right))
+    say(
+        ngettext(
+            "\n{wrong} of {n} answer is wrong.",
+            "\n{wrong} of {n} answers are wrong.",
+            n=len(right),
+            wrong=wrong,
+        )
+    )
     certainty = np.where(test.mask > 0, p.max(-1), 2.0)
     order = np.argsort(certainty, axis=None, kind="stable")[:3]
     questions = [(i, i % len(test.texts[i])) for i in range(3)]

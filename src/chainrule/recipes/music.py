@@ -40,7 +40,7 @@ from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets import fiddle_tunes, genres
 from chainrule.recipes.evaluation import baselines, folds
-from chainrule.text import _, padded, say, tr, translated
+from chainrule.text import _, ngettext, padded, say, tr, translated
 
 SUMMARY = _("style of music: six genres by their features, three dances by their notes")
 SECONDS = 85
@@ -108,7 +108,11 @@ def genre_network() -> nn.Sequential:
 def show_genres(experiment: Experiment, folder: Path) -> dict[str, Any]:
     """Compare genre classification by an ensemble of networks with scikit-learn."""
     x, y = genres.read(folder / genres.FILE)
-    say("Genres: {n} pieces, {d} features, six genres\n", n=len(x), d=x.shape[1])
+    say(
+        "Genres: {pieces}, {features}, six genres\n",
+        pieces=ngettext("{n} piece", "{n} pieces", n=len(x)),
+        features=ngettext("{n} feature", "{n} features", n=x.shape[1]),
+    )
     rows, dealt = [], folds.stratified(y, FOLDS, experiment.seed)
     for i, (train, test) in enumerate(dealt[:2] if experiment.quick else dealt):
         split = x[train], y[train], x[test], y[test]

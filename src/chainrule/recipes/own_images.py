@@ -45,7 +45,7 @@ from chainrule.recipes.datasets.animal_shapes import write_shapes
 from chainrule.recipes.datasets.classes import first_of_each_class
 from chainrule.recipes.datasets.image_folders import read_images
 from chainrule.recipes.evaluation.image_classifiers import image_classifier_accuracies
-from chainrule.text import _, padded, say, tr
+from chainrule.text import _, ngettext, padded, say, tr
 
 SUMMARY = _("your own folder of images, with augmentation, beside scikit-learn's best")
 SECONDS = 140
@@ -161,12 +161,12 @@ def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
     dataset = images(experiment, data)
     counts = np.bincount(dataset.y)
     say(
-        "{found} images of {classes} kinds, {each} of each\n",
-        found=len(dataset),
-        classes=len(counts),
+        "{images} of {kinds}, {each} of each\n",
         each=_("{low} to {high}", low=counts.min(), high=counts.max())
         if counts.min() < counts.max()
         else str(counts.min()),
+        images=ngettext("{n} image", "{n} images", n=len(dataset)),
+        kinds=ngettext("{n} kind", "{n} kinds", n=len(counts)),
     )
     rows: list[dict[str, float]] = []
     curves: dict[str, Any] = {}

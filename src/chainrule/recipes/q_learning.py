@@ -38,7 +38,7 @@ from chainrule import viz
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.evaluation import dynamic_programming as dp
 from chainrule.recipes.pictures import q_learning as pictures
-from chainrule.text import _, say
+from chainrule.text import _, ngettext, say
 
 SUMMARY = _("a table of what actions are worth, learned by trial: lake, cliff, taxi")
 SEEDS = 3
@@ -127,11 +127,11 @@ def study(experiment: Experiment, gymnasium: Any, key: str) -> dict[str, Any]:
     optimum = dp.optimal_return(model, s.limit)
     episodes = s.episodes // 3 if experiment.quick else s.episodes
     say(
-        "\n{name}: {states} states, {actions} actions, {episodes} episodes",
+        "\n{name}: {states}, {actions}, {episodes}",
         name=s.name,
-        states=len(model.rewards),
-        actions=len(s.arrows),
-        episodes=episodes,
+        states=ngettext("{n} state", "{n} states", n=len(model.rewards)),
+        actions=ngettext("{n} action", "{n} actions", n=len(s.arrows)),
+        episodes=ngettext("{n} episode", "{n} episodes", n=episodes),
     )
     say("   the best of all policies by value iteration   {best:9.4f}", best=optimum)
     runs = {}
@@ -160,7 +160,10 @@ def study(experiment: Experiment, gymnasium: Any, key: str) -> dict[str, Any]:
         f"{key}-table",
         pictures.draw_tables,
         runs["Q-learning 1"]["tables"],
-        titles=[_("{n} episodes", n=n) for n in runs["Q-learning 1"]["episodes"]],
+        titles=[
+            ngettext("{n} episode", "{n} episodes", n=n)
+            for n in runs["Q-learning 1"]["episodes"]
+        ],
         shape=s.shape,
         arrows=s.arrows,
         title=_("{name}: maxₐ Q and the best action, as the table fills", name=s.name),
@@ -170,7 +173,12 @@ def study(experiment: Experiment, gymnasium: Any, key: str) -> dict[str, Any]:
         f"{key}-returns",
         viz.gallery.lines,
         curves,
-        title=_("{name}: mean return of {width} episodes", name=s.name, width=width),
+        title=ngettext(
+            "{name}: mean return of {n} episode",
+            "{name}: mean return of {n} episodes",
+            n=width,
+            name=s.name,
+        ),
         across=_("episode"),
         up=_("return"),
         log=False,

@@ -39,7 +39,7 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.answer_sets import Rule, answer_sets, default, explain, proofs
 from chainrule.recipes.datasets import animals
 from chainrule.recipes.evaluation import leave_one_out
-from chainrule.text import _, say, tr
+from chainrule.text import _, ngettext, say, tr
 
 SUMMARY = _("birds fly, penguins do not: defaults, exceptions, proofs; no rule learns")
 SECONDS = 2
@@ -172,9 +172,13 @@ def compare(experiment: Experiment, zoo: animals.Animals) -> dict[str, Any]:
     accuracy = leave_one_out.scored(predictions, zoo.table, cells, animals.PROPERTIES)
     silent = predictions["rules"].count(-1)
     say(
-        "\n   The rules say nothing in {silent} cases: nobody wrote anything of that\n"
-        "   class. Tree and network were given the animals, and no rule.",
-        silent=silent,
+        ngettext(
+            "\n   The rules say nothing in {n} case: nobody wrote anything of that\n"
+            "   class. Tree and network were given the animals, and no rule.",
+            "\n   The rules say nothing in {n} cases: nobody wrote anything of that\n"
+            "   class. Tree and network were given the animals, and no rule.",
+            n=silent,
+        )
     )
     return {"silent": silent, "accuracy": accuracy}
 

@@ -157,7 +157,14 @@ def run(experiment: Experiment) -> dict[str, Any]:
     new, truth = japanese_vowels.read(folder / japanese_vowels.TEST)
     x = japanese_vowels.padded(utterances, utterances)
     x_test = japanese_vowels.padded(new, utterances)
-    say("{n} utterances to learn from, {test} to test with.\n", n=len(x), test=len(new))
+    say(
+        ngettext(
+            "{n} utterance to learn from, {test} to test with.\n",
+            "{n} utterances to learn from, {test} to test with.\n",
+            n=len(x),
+            test=len(new),
+        )
+    )
     title = _("three utterances of three speakers")
     experiment.draw("voices", pictures.voices, x, y, title=title)
 
@@ -171,7 +178,14 @@ def run(experiment: Experiment) -> dict[str, Any]:
     confusion = cr.metrics.measure("confusion_matrix", p, truth)
     accuracy = float(np.trace(confusion) / len(truth))
     single = [float(m.evaluate((x_test, truth))["accuracy"]) for m in members]
-    say("Test: {accuracy:.2%} of {n} utterances.", accuracy=accuracy, n=len(truth))
+    say(
+        ngettext(
+            "Test: {accuracy:.2%} of {n} utterance.",
+            "Test: {accuracy:.2%} of {n} utterances.",
+            n=len(truth),
+            accuracy=accuracy,
+        )
+    )
     speakers = [str(i + 1) for i in range(9)]
     axes: Any = {"rows": speakers, "columns": speakers, "numbers": "d"}
     axes |= {"up": _("speaks"), "across": _("is taken for"), "size": (5.0, 4.0)}

@@ -35,7 +35,7 @@ import chainrule as cr
 from chainrule import errors, nn, optim, viz
 from chainrule.recipes import Experiment
 from chainrule.recipes.evaluation import paired
-from chainrule.text import _, say
+from chainrule.text import _, ngettext, say
 from chainrule.training import EarlyStopping
 
 SUMMARY = _(
@@ -166,7 +166,12 @@ def one_split(
 def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, Any]:
     """Compare network and linear model over all splits of a table; print results."""
     name, (n, features) = task.data.name, task.data.x.shape
-    say("{name}: {data} rows, {shape} features\n", name=name, data=n, shape=features)
+    say(
+        "{name}: {rows}, {features}\n",
+        name=name,
+        rows=ngettext("{n} row", "{n} rows", n=n),
+        features=ngettext("{n} feature", "{n} features", n=features),
+    )
     engine = experiment.engine_options
     if experiment.engine == "auto":  # NumPy has trained before a compiler has compiled
         engine["engine"] = "numpy"

@@ -38,7 +38,7 @@ from chainrule import nn, optim
 from chainrule.recipes import Experiment, Reference, vocabulary
 from chainrule.recipes.datasets import labelled_texts
 from chainrule.recipes.evaluation import splits, text_classifiers
-from chainrule.text import _, say
+from chainrule.text import _, ngettext, say
 from chainrule.viz import gallery
 
 SUMMARY = _("spam and sentiment from words, beside the best linear models, in 5 splits")
@@ -149,7 +149,14 @@ def compare(experiment: Experiment, texts: labelled_texts.Texts) -> dict[str, An
         rivals = experiment.cached(f"{stage}-rivals", *linear)
         figures = text_classifiers.measures(test.y, s, s > 0)
         results.append({"network": figures, **rivals})
-    say("\n{name}: {known:,} words and pairs\n", name=texts.name, known=len(known))
+    say(
+        ngettext(
+            "\n{name}: {n:,} word or pair\n",
+            "\n{name}: {n:,} words and pairs\n",
+            n=len(known),
+            name=texts.name,
+        )
+    )
     summary = splits.compare(results, text_classifiers.MEASURES)
     names, idf = ["", *known], model.idf.numpy()[:, 0]
     weights = idf * model.weight.weight.numpy()[:, 0]

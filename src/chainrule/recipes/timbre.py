@@ -41,7 +41,7 @@ from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets.recordings import Recordings, pieces, read_styles
 from chainrule.recipes.datasets.tones import INSTRUMENTS, RATE, SAMPLES, tones
-from chainrule.text import _, padded, say, tr, translated
+from chainrule.text import _, ngettext, padded, say, tr, translated
 
 SUMMARY = _(
     "which instrument sounds: spectrograms read by a CNN; your own WAV files too"
@@ -164,9 +164,12 @@ def learn_styles(
     accuracy = float((predicted == test_y).mean())
     say("\nYour styles: {names}", names=", ".join(styles))
     say(
-        "  {accuracy:.1%} of {y_new} half seconds of other files are recognised.",
-        accuracy=accuracy,
-        y_new=len(test_y),
+        ngettext(
+            "  {accuracy:.1%} of {n} half second of other files is recognised.",
+            "  {accuracy:.1%} of {n} half seconds of other files are recognised.",
+            n=len(test_y),
+            accuracy=accuracy,
+        )
     )
     return {"styles": list(styles), "accuracy": accuracy}
 

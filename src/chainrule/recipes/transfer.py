@@ -43,7 +43,7 @@ from chainrule import models, nn, optim, viz
 from chainrule.recipes import Experiment, Reference, by_batches
 from chainrule.recipes.datasets.animal_shapes import write_shapes
 from chainrule.recipes.datasets.image_folders import read_images
-from chainrule.text import _, padded, say, translated
+from chainrule.text import _, ngettext, padded, say, translated
 
 SUMMARY = _("your own images on a published trunk, frozen and fine-tuned")
 SECONDS = 300
@@ -182,10 +182,10 @@ def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
     train, test = dataset.split(share, seed=experiment.seed, stratify=True)
     classes = int(np.max(dataset.y)) + 1
     say(
-        "{n} images of {classes} kinds to learn from, {others} others\n",
-        n=len(train),
-        classes=classes,
-        others=len(test),
+        "{images} of {kinds} to learn from, {others}\n",
+        images=ngettext("{n} image", "{n} images", n=len(train)),
+        kinds=ngettext("{n} kind", "{n} kinds", n=classes),
+        others=ngettext("{n} other", "{n} others", n=len(test)),
     )
     plans = [HEAD, ALL, SCRATCH]
     if experiment.quick:

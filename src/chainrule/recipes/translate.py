@@ -33,7 +33,7 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets import dates_and_numbers as language
 from chainrule.recipes.evaluation import exact_match
 from chainrule.recipes.pictures import translate as pictures
-from chainrule.text import _, padded, say, tr
+from chainrule.text import _, ngettext, padded, say, tr
 
 SUMMARY = _("dates and numbers in English and Chinese by attention (Vaswani 2017)")
 WIDTH, HEADS, LAYERS, BATCH, LR = 64, 4, 2, 64, 3e-3
@@ -191,7 +191,13 @@ def run(experiment: Experiment) -> dict[str, Any]:
         "score", exact_match.by_form, lambda sources: translate(sources)[0], pairs
     )
     exact = float(np.mean(list(scored["accuracy"].values())))
-    say("\n3  Exactly right, of {each} unseen ones of each form\n", each=each)
+    say(
+        ngettext(
+            "\n3  Exactly right, of {n} unseen one of each form\n",
+            "\n3  Exactly right, of {n} unseen ones of each form\n",
+            n=each,
+        )
+    )
     for form, share in {**scored["accuracy"], tr("all"): exact}.items():
         print(f"   {padded(tr(form), 18)} {share:7.2%}")
     for mistake in scored["mistakes"][:6]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.data.files import memory
 from chainrule.errors import ArgumentError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 
 class Transitions(NamedTuple):
@@ -60,11 +60,13 @@ class ReplayBuffer:
         if need > have:
             raise ArgumentError(
                 _("A memory of {rows} steps does not fit this machine.", rows=size),
-                expected=_(
-                    "at most {have_width} steps of {width} numbers each, in "
-                    "{dtype} and with the copies that a checkpoint takes",
+                expected=ngettext(
+                    "at most {have_width} steps of {n} number each, in {dtype} and "
+                    "with the copies that a checkpoint takes",
+                    "at most {have_width} steps of {n} numbers each, in {dtype} and "
+                    "with the copies that a checkpoint takes",
+                    n=width,
                     have_width=have // a_step,
-                    width=width,
                     dtype=np.dtype(dtype).name,
                 ),
                 got=_(

@@ -15,7 +15,7 @@ from chainrule.optim import SGD
 from chainrule.runs import network, schema, source
 from chainrule.runs.problems import Problem, at
 from chainrule.runs.source import Parts
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training import Trainer
 from chainrule.training.probes import Probes
 
@@ -132,11 +132,13 @@ def loss_for(settings: schema.Run, train: Dataset, *, probabilities: bool) -> An
         if output_semantics.is_classification(loss):
             why = _("the target is a quantity")
     elif output_semantics.is_regression(loss):
-        why = _("the target names {classes} classes", classes=classes)
+        why = ngettext(
+            "the target names {n} class", "the target names {n} classes", n=classes
+        )
     elif isinstance(loss, nn.KLDivergence | nn.KLDivLoss):
         why = _("it compares probabilities, not classes")
     elif isinstance(loss, source.BINARY) and classes != 2:
-        why = _("there are {classes} classes", classes=classes)
+        why = ngettext("there is {n} class", "there are {n} classes", n=classes)
     if why is None:
         return loss
     raise Problem(

@@ -23,7 +23,7 @@ from chainrule.runs.problems import Problem, at
 from chainrule.runs.schema import Run
 from chainrule.runs.values import to_toml
 from chainrule.tensor import Tensor, tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Samples of a trial.
 TRIED = 2
@@ -253,7 +253,7 @@ def _last(
             expected=_('a target of numbers, and layers that end in "Linear"'),
             got=got
             if train.classes is None
-            else _("{classes} classes", classes=train.classes),
+            else ngettext("{n} class", "{n} classes", n=train.classes),
             fix=_("leave it away"),
         )
     with at("data", "target_transform"):

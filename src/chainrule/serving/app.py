@@ -17,7 +17,7 @@ from chainrule.serving.results import answer, as_csv, named, said_of
 from chainrule.serving.rows import RowError
 from chainrule.serving.service import Service
 from chainrule.serving.slow_clients import RATE, SECONDS, Patience
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 from chainrule.util.keywords import strict
 
@@ -214,8 +214,10 @@ async def _body(request: Any, largest: int, patience: Patience) -> bytes:
             413,
             ArgumentError(
                 _("The request is too large."),
-                expected=_("at most {n:,} bytes", n=largest),
-                got=_("{n:,} bytes", n=size),
+                expected=ngettext(
+                    "at most {n:,} byte", "at most {n:,} bytes", n=largest
+                ),
+                got=ngettext("{n:,} byte", "{n:,} bytes", n=size),
                 fix=_("send fewer rows at a time"),
             ),
         )
@@ -226,11 +228,11 @@ def _late(size: int, patience: Patience) -> ArgumentError:
     return ArgumentError(
         _("The request did not come in time."),
         expected=_(
-            "all of it in {seconds:g} seconds, and one more for every {rate:,} bytes",
+            "all of it in {seconds:g} s, and one second more for every {rate:,} bytes",
             seconds=patience.seconds,
             rate=RATE,
         ),
-        got=_("{n:,} bytes", n=size),
+        got=ngettext("{n:,} byte", "{n:,} bytes", n=size),
         fix=_("send it at once; chainrule serve RUN --read-timeout SECONDS"),
     )
 

@@ -27,7 +27,7 @@ from chainrule.data.tables.texts import Texts
 from chainrule.errors import ChainruleError, DataError
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType, SymbolicDim, has_floats
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Separators that a CSV text may have.
 SEPARATORS = ",;\t|"
@@ -198,8 +198,8 @@ class Reader:
             if len(record) != len(names):
                 raise RowError.at(
                     _("A line has another number of cells than the first one."),
-                    _("{n} cells", n=len(names)),
-                    _("{n} cells", n=len(record)),
+                    ngettext("{n} cell", "{n} cells", n=len(names)),
+                    ngettext("{n} cell", "{n} cells", n=len(record)),
                     row=i,
                     malformed=True,
                 )

@@ -26,7 +26,7 @@ from chainrule.nn import Module
 from chainrule.sklearn import parameters, sizes
 from chainrule.sklearn.features import Features, as_array
 from chainrule.sklearn.network import hidden, network, optimizer
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training import Callback, EarlyStopping, Trainer
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -217,8 +217,14 @@ class ChainruleEstimator(BaseEstimator):
         known_end = self.early_stopping or self.learning_rate == "one_cycle"
         if trainer.epoch == epochs and not known_end:
             warnings.warn(
-                f"The training loss still falls by more than tol={self.tol} after "
-                f"max_iter={epochs} epochs.",
+                ngettext(
+                    "The training loss still falls by more than tol={tol} after "
+                    "max_iter={n} epoch.",
+                    "The training loss still falls by more than tol={tol} after "
+                    "max_iter={n} epochs.",
+                    n=epochs,
+                    tol=self.tol,
+                ),
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -432,7 +438,7 @@ def _counting(X: Any, y: Array, weights: Array | None) -> tuple[Any, Array, Any]
         raise ArgumentError(
             _("All weights of rows are zero: no row counts."),
             expected=_("a weight above 0"),
-            got=_("{rows} weights of zero", rows=len(y)),
+            got=ngettext("{n} weight of zero", "{n} weights of zero", n=len(y)),
         )
     rows = np.flatnonzero(weights)
     if len(rows) == len(weights):

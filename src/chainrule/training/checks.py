@@ -19,7 +19,7 @@ from chainrule.graph.types import DType
 from chainrule.nn import Module
 from chainrule.nn.first_use import Use, first_use
 from chainrule.optim import RuleOptimizer
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training import sanity_checks
 from chainrule.training.state import Plan, RunState
 from chainrule.util.validation import did_you_mean, whole
@@ -35,7 +35,11 @@ def one_source(others: tuple[Any, ...]) -> None:
     raise ArgumentError(
         _("fit takes all of its data as one argument, and the rest by name."),
         expected="fit(train, epochs=…)",
-        got=_("{others} arguments without a name", others=len(others) + 1),
+        got=ngettext(
+            "{n} argument without a name",
+            "{n} arguments without a name",
+            n=len(others) + 1,
+        ),
         fix=fix,
     )
 
@@ -140,18 +144,22 @@ def extended(
         end = lr_schedule.total_steps
         if end is not None and (end == first + before or end < first + after):
             raise ArgumentError(
-                _(
-                    "The learning rate was planned for {epochs} epochs: each step "
-                    "of {kind} so far depends on that.",
-                    epochs=plan.epochs,
+                ngettext(
+                    "The learning rate was planned for {n} epoch: each step of {kind} "
+                    "so far depends on that.",
+                    "The learning rate was planned for {n} epochs: each step of {kind} "
+                    "so far depends on that.",
+                    n=plan.epochs,
                     kind=type(lr_schedule).__name__,
                 ),
                 expected=_("epochs={epochs}, as the run was begun", epochs=plan.epochs),
                 got=f"epochs={epochs}",
-                fix=_(
-                    "begin a new run of {epochs} epochs, or give these weights "
-                    "to a Trainer with a constant rate, whose runs can go on",
-                    epochs=epochs,
+                fix=ngettext(
+                    "begin a new run of {n} epoch, or give these weights to a Trainer "
+                    "with a constant rate, whose runs can go on",
+                    "begin a new run of {n} epochs, or give these weights to a Trainer "
+                    "with a constant rate, whose runs can go on",
+                    n=epochs,
                 ),
             )
     return longer
@@ -233,10 +241,12 @@ def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
             _("the CRC-32 {checksum:08x}", checksum=plan.checksum),
             f"{checksum:08x}",
         )
-        if not streams:
+        if rows is not None and plan.rows is not None:
             was, got = (
-                _("{rows} rows with {was}", rows=plan.rows, was=was),
-                _("{rows} rows with {got}", rows=rows, got=got),
+                ngettext(
+                    "{n} row with {was}", "{n} rows with {was}", n=plan.rows, was=was
+                ),
+                ngettext("{n} row with {got}", "{n} rows with {got}", n=rows, got=got),
             )
     raise ArgumentError(
         _("A run resumes exactly only on the data that it was trained on."),
@@ -320,7 +330,9 @@ def accumulation(batches: Any, size: int, rows: int | None, drop_last: bool) -> 
     if drop_last and rows is not None and count * size > rows:
         raise ArgumentError(
             _("No update would be made: the only one is smaller, and left out."),
-            expected=_("up to {rows} rows an update", rows=rows),
+            expected=ngettext(
+                "up to {n} row an update", "up to {n} rows an update", n=rows
+            ),
             got=f"accumulate_grad_batches={count}, batch_size={size}",
             fix=_("drop_last=False, or fewer batches an update"),
         )

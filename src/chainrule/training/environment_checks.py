@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, NonFiniteError, nearest
 from chainrule.graph.node import Array
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: The result of a step that was cut short.
 NOTHING = object()
@@ -66,9 +66,10 @@ class EnvironmentChecks:
                 return
         shape = f"({count}, …)" if self._takes is None else f"{(count, *self._takes)}"
         raise ArgumentError(
-            _(
-                "These are no actions for {count} environments {name}.",
-                count=count,
+            ngettext(
+                "These are no actions for {n} environment {name}.",
+                "These are no actions for {n} environments {name}.",
+                n=count,
                 name=self.name,
             ),
             expected=_(

@@ -20,7 +20,7 @@ from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
 from chainrule.graph.types import has_floats
 from chainrule.optim import RuleOptimizer
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training.source import StepInputs
 
 
@@ -181,11 +181,12 @@ def _place(node: Node, array: Array) -> str:
         return _(
             "{wrong} of {name} ({origin})", wrong=wrong[0], name=name, origin=origin
         )
-    return _(
-        "{wrong} in {size} of {array_size} numbers of {name} ({origin})",
+    return ngettext(
+        "{wrong} in {size} of {n} number of {name} ({origin})",
+        "{wrong} in {size} of {n} numbers of {name} ({origin})",
+        n=array.size,
         wrong=wrong[0],
         size=wrong.size,
-        array_size=array.size,
         name=name,
         origin=origin,
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, SaveError
 from chainrule.graph.node import Array
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training.checkpoint import Place, strange
 from chainrule.training.history import History
 from chainrule.training.lock import Files
@@ -330,7 +330,9 @@ def _check_position(path: Place, state: RunState) -> None:
     last = plan.steps_per_epoch if plan.block is None else None  # streams may vary
     if not plan.first <= state.epoch <= plan.end or (last is not None and step > last):
         run = _("epochs {first} … {end}", first=plan.first, end=plan.end)
-        steps = "" if last is None else _(" of {last} steps", last=last)
+        steps = (
+            "" if last is None else ngettext(" of {n} step", " of {n} steps", n=last)
+        )
         raise strange(
             path,
             run + steps,
@@ -338,7 +340,9 @@ def _check_position(path: Place, state: RunState) -> None:
         )
     if step > len(state.history):
         raise strange(
-            path, _("the losses of {step} steps", step=step), f"{len(state.history)}"
+            path,
+            ngettext("the losses of {n} step", "the losses of {n} steps", n=step),
+            f"{len(state.history)}",
         )
 
 

@@ -27,7 +27,7 @@ from chainrule.graph.types import (
     DType,
 )
 from chainrule.random import permutation
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training.block import Block, DataAdapter, divided, padded
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.entries import Step
@@ -326,11 +326,12 @@ def _sorted(tree: Any) -> Any:
 def _too_short(rows: int, batch_size: int) -> ArgumentError:
     return ArgumentError(
         _("The stream ended too early."),
-        expected=_(
-            "at least a batch of {batch_size} rows, and as many in each epoch",
-            batch_size=batch_size,
+        expected=ngettext(
+            "at least a batch of {n} row, and as many in each epoch",
+            "at least a batch of {n} rows, and as many in each epoch",
+            n=batch_size,
         ),
-        got=_("{rows} rows", rows=rows),
+        got=ngettext("{n} row", "{n} rows", n=rows),
         fix=_(
             "look at what its function yields (it is called anew for each "
             "epoch), or take a smaller batch_size"

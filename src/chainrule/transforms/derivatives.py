@@ -26,7 +26,7 @@ from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.movement import full_like, reshape
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.transforms import forward_mode
 from chainrule.transforms.signatures import Gradient, Jacobian, ValueAndGradient
 from chainrule.transforms.vectorization import vmap
@@ -461,8 +461,10 @@ def vjp(
         if shape != structure:
             raise ArgumentError(
                 _("A cotangent has the structure of the function's value."),
-                expected=_(
-                    "{leaves} tensors as the function returns them", leaves=len(leaves)
+                expected=ngettext(
+                    "{n} tensor as the function returns it",
+                    "{n} tensors as the function returns them",
+                    n=len(leaves),
                 ),
                 got=_("{parts} in another structure", parts=len(parts)),
             )
@@ -523,7 +525,11 @@ def jvp(
     if shape != flatten(tuple(point.structures))[1]:
         raise ArgumentError(
             _("Directions have the structure of the arguments."),
-            expected=_("{inputs} tensors as in primals", inputs=len(point.inputs)),
+            expected=ngettext(
+                "{n} tensor as in primals",
+                "{n} tensors as in primals",
+                n=len(point.inputs),
+            ),
             got=_("{parts} in another structure", parts=len(given)),
         )
     directions = [

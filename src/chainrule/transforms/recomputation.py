@@ -16,7 +16,7 @@ from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import Shape
 from chainrule.methods.views import detached
 from chainrule.tensor import Tensor, wrap
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.transforms.vectorization import SampleTrace
 from chainrule.util import validation
 from chainrule.util.blocks import settled
@@ -177,7 +177,9 @@ def checkpoint_sequential(
     if count > max(len(each), 1):
         raise ArgumentError(
             _("There are fewer functions than segments."),
-            expected=_("at most {count} segments", count=len(each)),
+            expected=ngettext(
+                "at most {n} segment", "at most {n} segments", n=len(each)
+            ),
             got=str(segments),
         )
     size = len(each) // count

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from chainrule.errors import ArgumentError, SaveError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,9 +129,10 @@ def write_open(file: Any, content: bytes, what: str) -> None:
     """
     with refusals(
         _("The {what} cannot be written.", what=what),
-        expected=_(
-            "a place for {content:,} bytes in {file}",
-            content=len(content),
+        expected=ngettext(
+            "a place for {n:,} byte in {file}",
+            "a place for {n:,} bytes in {file}",
+            n=len(content),
             file=called(file),
         ),
         fix=_("free some space, or write to another file"),
@@ -283,7 +284,12 @@ def replace(
     source.seek(0)
     with refusals(
         _("The {what} cannot be written.", what=what),
-        expected=_("a place for {size:,} bytes at {path}", size=size, path=path),
+        expected=ngettext(
+            "a place for {n:,} byte at {path}",
+            "a place for {n:,} bytes at {path}",
+            n=size,
+            path=path,
+        ),
         fix=_(
             "free some space, or write to another directory; what was there "
             "before is unharmed"

@@ -43,7 +43,7 @@ def _renamed(capsule: Any, old: int, new: int) -> Any:
     name = _name_of(capsule)
     kind = (ctypes.c_uint8 * 2).from_address(_memory_of(capsule, name) + _TYPE_AT[name])
     if tuple(kind) != (old, 16):
-        raise BufferError(f"DLPack type code {kind[0]}, {kind[1]} bits")
+        raise BufferError(f"DLPack type code {kind[0]}, {kind[1]}-bit")
     kind[0] = new
     return capsule
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from chainrule.errors import EngineError
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 
 
 class Group(Protocol):
@@ -76,7 +76,11 @@ def most(*numbers: float) -> tuple[float, ...]:
     if not _groups:
         return numbers
     told = _exchanged(
-        _("agreeing on what comes next ({count} numbers)", count=len(numbers)),
+        ngettext(
+            "agreeing on what comes next ({n} number)",
+            "agreeing on what comes next ({n} numbers)",
+            n=len(numbers),
+        ),
         _packed(numbers),
     )
     rows = [struct.unpack(f"<{len(numbers)}d", row[: 8 * len(numbers)]) for row in told]
@@ -153,7 +157,7 @@ def first_of(own: bytes) -> list[int]:
     """
     rows = [own]
     if _groups:
-        meet(_("dividing {count} rows", count=len(own)))
+        meet(ngettext("dividing {n} row", "dividing {n} rows", n=len(own)))
         rows = _groups[0].gather(own)
     return [bytes(column).find(1) for column in zip(*rows)]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, visible
 from chainrule.graph.node import Array
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 from chainrule.text.catalogue import current
 from chainrule.text.numbers import is_share
 from chainrule.text.tables import shorten
@@ -229,9 +229,10 @@ def _checked(history: Any) -> list[Panel]:
         raise ArgumentError(
             _("There is no learning curve to draw."),
             expected=_("a finished epoch, and matplotlib"),
-            got=_(
-                "{epochs} epochs, matplotlib: {can_plot}",
-                epochs=len(history.epochs),
+            got=ngettext(
+                "{n} epoch, matplotlib: {can_plot}",
+                "{n} epochs, matplotlib: {can_plot}",
+                n=len(history.epochs),
                 can_plot=drawing.can_plot(),
             ),
             fix=_("pip install 'chainrule[plot]'")

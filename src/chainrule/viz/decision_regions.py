@@ -16,7 +16,7 @@ from chainrule.graph.node import Array
 from chainrule.metrics.evaluation import require_one
 from chainrule.nn import Module, output_semantics
 from chainrule.tensor import tensor
-from chainrule.text import _, translated
+from chainrule.text import _, ngettext, translated
 from chainrule.text.catalogue import current
 from chainrule.text.tables import shorten
 from chainrule.training import Trainer
@@ -162,7 +162,11 @@ def probabilities(trainer: Classifier, x: Array) -> Array:
         return np.stack([1 - ones, ones], axis=1)
     raise ArgumentError(
         _("Decision regions need a classifier."),
-        expected=_("({x}, classes) scores, or {x} probabilities of class 1", x=len(x)),
+        expected=ngettext(
+            "({n}, classes) scores, or {n} probability of class 1",
+            "({n}, classes) scores, or {n} probabilities of class 1",
+            n=len(x),
+        ),
         got=_(
             "shape {shape}, from {scores:.3g} to {max_scores:.3g}",
             shape=scores.shape,

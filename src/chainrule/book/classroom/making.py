@@ -11,7 +11,7 @@ from chainrule.book.marking.worksheet import Worksheet, worksheet
 from chainrule.errors import ArgumentError
 from chainrule.explanation.document import Document
 from chainrule.explanation.parts import Heading, Part, Sentence
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 from chainrule.util.atomic_files import make_directory, replace
@@ -143,10 +143,11 @@ def classroom(
                 raise ArgumentError(
                     _("There are not enough different numbers for this class."),
                     expected=_("a larger network, or fewer students"),
-                    got=_(
-                        "{network} for {many} students",
+                    got=ngettext(
+                        "{network} for {n} student",
+                        "{network} for {n} students",
+                        n=len(names),
                         network=network,
-                        many=len(names),
                     ),
                 )
             seen.add(sheet.to_toml())

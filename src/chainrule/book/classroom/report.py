@@ -18,7 +18,7 @@ from chainrule.book.marking.marks import CONSEQUENCE, OPEN, RIGHT, WRONG
 from chainrule.errors import ChainruleError
 from chainrule.explanation.document import Document
 from chainrule.explanation.parts import Heading, Part, Rows, Sentence
-from chainrule.text import tr, translated
+from chainrule.text import ngettext, tr, translated
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 from chainrule.text.numbers import NONE, percent
@@ -152,10 +152,14 @@ class StudentPage(Document):
 
 def _points(m: Marked) -> str:
     return tr(
-        "{points} of {many} points: one for each answer that is right, or right from an"
-        " earlier wrong one.",
-        points=m.points,
-        many=len(m.questions),
+        ngettext(
+            "{points} of {n} point: one for each answer that is right, or right from "
+            "an earlier wrong one.",
+            "{points} of {n} points: one for each answer that is right, or right from "
+            "an earlier wrong one.",
+            n=len(m.questions),
+            points=m.points,
+        )
     )
 
 
@@ -199,7 +203,14 @@ class ClassReport(Document):
         parts: list[Part] = [
             Heading(tr("The class, marked")),
             Sentence(
-                tr("{few} of {many} sheets are marked.", few=len(marked), many=many)
+                tr(
+                    ngettext(
+                        "{few} of {n} sheet is marked.",
+                        "{few} of {n} sheets are marked.",
+                        n=many,
+                        few=len(marked),
+                    )
+                )
             ),
         ]
         if marked:
@@ -279,7 +290,8 @@ class ClassReport(Document):
         return Rows((head, *rows), tuple(links))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self.students)} students>"
+        many = ngettext("{n} student", "{n} students", n=len(self.students))
+        return f"<{type(self).__name__}: {many}>"
 
     # -- written -----------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from chainrule.data.files import checked_path, opened
 from chainrule.errors import ArgumentError, DataError
 from chainrule.runs import toml
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 
 #: Students of one class, and characters of a name.
 MOST, LONGEST = 500, 80
@@ -93,5 +93,5 @@ def _refuse_size(many: int, got: str) -> None:
         raise ArgumentError(
             _("A class has 1 to {most} students.", most=MOST),
             expected=_("--count 30, or --names FILE with one name a line"),
-            got=_("{got}: {many} students", got=got, many=many),
+            got=ngettext("{got}: {n} student", "{got}: {n} students", n=many, got=got),
         )

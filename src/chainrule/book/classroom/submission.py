@@ -19,7 +19,7 @@ from chainrule.book.marking.written import read
 from chainrule.book.work import KEYS, Exercise, parsed
 from chainrule.errors import ChainruleError, DataError
 from chainrule.runs import toml
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: What belongs to the exercise; the weights are compared one by one.
 _GIVEN = ("network", "sizes", "activations", "loss", "lr", "optimizer", "samples")
@@ -73,7 +73,7 @@ class Submission:
                 raise DataError(
                     _("{name} is empty.", name=name),
                     expected=_("the form of the class, filled in"),
-                    got=_("{many} bytes", many=len(file.content)),
+                    got=ngettext("{n} byte", "{n} bytes", n=len(file.content)),
                 )
             wanted = _("TOML text in UTF-8, as the format demands")
             return cls(file, parsed(toml.decoded(file.content, name, wanted), name))
@@ -153,7 +153,9 @@ class Submission:
             raise DataError(
                 _("{name} has no answers.", name=self.file.path),
                 expected=_('numbers in place of each "?" below [answers]'),
-                got=_("{many} names, all blank", many=len(answers)),
+                got=ngettext(
+                    "{n} name, all blank", "{n} names, all blank", n=len(answers)
+                ),
             )
         return known, problems
 

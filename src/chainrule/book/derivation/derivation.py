@@ -25,7 +25,7 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.parts import Formula, Heading, Part, Sentence, paper
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Array, Expr, Relation
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 
@@ -125,7 +125,7 @@ class Derivation(Document):
             raise ArgumentError(
                 _("These are the formulas of one sample."),
                 expected=_("one sample"),
-                got=_("{n} samples", n=len(xs)),
+                got=ngettext("{n} sample", "{n} samples", n=len(xs)),
                 fix="derive(…, batch=True)",
             )
         numbers = known_quantities(self.network, arrays, xs, ys)
@@ -176,10 +176,13 @@ class Derivation(Document):
 
     def __repr__(self) -> str:
         return tr(
-            "<derivation of {network}, {loss}: {many} steps; print it>",
-            network=self.network,
-            loss=self.loss,
-            many=len(self.steps),
+            ngettext(
+                "<derivation of {network}, {loss}: {n} step; print it>",
+                "<derivation of {network}, {loss}: {n} steps; print it>",
+                n=len(self.steps),
+                network=self.network,
+                loss=self.loss,
+            )
         )
 
     def to_json(self) -> dict[str, Any]:

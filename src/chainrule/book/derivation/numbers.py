@@ -15,7 +15,7 @@ from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeErr
 from chainrule.notation.expressions import Array
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 
 def array_of(name: str, value: Any) -> Array:
@@ -128,7 +128,11 @@ def samples(formulas: Formulas, x: Any, y: Any) -> tuple[Array, Array]:
     if xs.ndim != 2 or xs.shape[1] != first or not len(xs):
         raise ShapeError(
             _("x does not fit the network {network}.", network=net),
-            expected=_("rows of {many} numbers, one for each sample", many=first),
+            expected=ngettext(
+                "rows of {n} number, one for each sample",
+                "rows of {n} numbers, one for each sample",
+                n=first,
+            ),
             got=show(np.shape(array_of("x", x))),
         )
     ys = _truths(formulas, array_of("y", y), len(xs))
@@ -187,6 +191,10 @@ def _classes(y: Array, shape: tuple[int, int]) -> Array:
 def _other_truths(y: Array, shape: tuple[int, int]) -> ShapeError:
     return ShapeError(
         _("y does not fit the network and x."),
-        expected=_("{n} rows of {many} numbers", n=shape[0], many=shape[1]),
+        expected=_(
+            "{rows} of {numbers}",
+            rows=ngettext("{n} row", "{n} rows", n=shape[0]),
+            numbers=ngettext("{n} number", "{n} numbers", n=shape[1]),
+        ),
         got=show(y.shape),
     )

@@ -24,7 +24,7 @@ from chainrule.book.experiments.experiment import About, Finding, Setting, compa
 from chainrule.book.experiments.parameters import Parameter
 from chainrule.graph.node import Array
 from chainrule.nn import Module
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -231,7 +231,7 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
         zip((tr("constructed"), tr("learnt")), shown["drawn"])
     ):
         panels.line(curve, i, x, values_, name)
-    panels.words(curve, tr("{n} units", n=shown["width"]), "x")
+    panels.words(curve, tr(ngettext("{n} unit", "{n} units", n=shown["width"])), "x")
 
     rows = results["rows"]
     widths = [row["width"] for row in rows]

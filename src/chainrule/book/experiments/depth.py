@@ -30,7 +30,7 @@ from chainrule.book.experiments.experiment import (
 )
 from chainrule.book.experiments.parameters import Parameter
 from chainrule.graph.node import Array
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -218,13 +218,19 @@ def _exists(results: dict[str, Any]) -> Finding:
     return compared(
         all(row["pieces"] == 2 ** row["levels"] for row in rows),
         tr(
-            "What exists: {levels} layers of two units make {pieces} pieces (counted) "
-            "with {few} parameters; one hidden layer needs {many} for {wanted} pieces.",
-            levels=last["levels"],
-            pieces=last["pieces"],
-            few=last["parameters"],
-            many=last["one_layer"],
-            wanted=2 ** last["levels"],
+            ngettext(
+                "What exists: {n} layer of two units makes {pieces} pieces (counted) "
+                "with {few} parameters; one hidden layer needs {many} for {wanted} "
+                "pieces.",
+                "What exists: {n} layers of two units make {pieces} pieces (counted) "
+                "with {few} parameters; one hidden layer needs {many} for {wanted} "
+                "pieces.",
+                n=last["levels"],
+                pieces=last["pieces"],
+                few=last["parameters"],
+                many=last["one_layer"],
+                wanted=2 ** last["levels"],
+            )
         ),
         tr("2ᵏ pieces for k layers"),
     )
@@ -283,7 +289,11 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
     panels.line(curve, 7, x, saw(x, results["levels"]))
     for i, row in ((0, shown[0]), (1, shown[-1])):
         panels.line(
-            curve, i, x, row["shown"], tr("{n} hidden layers", n=len(row["hidden"]))
+            curve,
+            i,
+            x,
+            row["shown"],
+            tr(ngettext("{n} hidden layer", "{n} hidden layers", n=len(row["hidden"]))),
         )
     curve.set_ylim(-1.2, 2.0)
     panels.words(curve, tr("the saw, learnt"), "x")

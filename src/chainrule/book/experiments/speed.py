@@ -28,7 +28,7 @@ from chainrule.book.experiments.parameters import Parameter
 from chainrule.engines import native_problem
 from chainrule.engines.threads import available_cores
 from chainrule.graph.node import Array
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -199,7 +199,13 @@ def called(name: str, results: dict[str, Any]) -> str:
         "loops": tr("Python loops"),
         "numpy": tr("NumPy arrays"),
         "native": tr("machine code, one thread"),
-        "threads": tr("machine code, {n} threads", n=results["cores"]),
+        "threads": tr(
+            ngettext(
+                "machine code, {n} thread",
+                "machine code, {n} threads",
+                n=results["cores"],
+            )
+        ),
     }[name]
 
 
@@ -281,9 +287,9 @@ def _whole(results: dict[str, Any], names: list[str]) -> Finding:
     return Finding(
         tr(
             "At this pace the {count} multiplications that train the book's network on "
-            "MNIST for ten epochs take {slow} hours in {loops} and {fast} seconds as "
-            "{best}. The formulas were known in 1986; what changed is how many "
-            "multiplications a day has.",
+            "MNIST for ten epochs take {slow} h in {loops} and {fast} s as {best}. The "
+            "formulas were known in 1986; what changed is how many multiplications a "
+            "day has.",
             count=number(float(WHOLE), 2),
             slow=number(takes("loops") / 3600, 2),
             loops=called("loops", results),

@@ -39,7 +39,7 @@ from chainrule.book.marking.written import (
 from chainrule.errors import ArgumentError
 from chainrule.notation.expressions import Array
 from chainrule.optim import SGD, RuleOptimizer
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 
@@ -163,7 +163,7 @@ def _written(
         raise ArgumentError(
             _("There are no answers to be marked."),
             expected=", ".join(list(keys(formulas.network))[:4]) + ", …",
-            got=_("{many} names, all blank", many=len(answers)),
+            got=ngettext("{n} name, all blank", "{n} names, all blank", n=len(answers)),
         )
     still = [key for key in answers_read if key not in formulas.all]
     if still:

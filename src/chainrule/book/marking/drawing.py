@@ -31,7 +31,7 @@ from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.explanation.signs import LABEL
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: What a person works out by hand: neurons in a layer, layers, samples.
 WIDEST, DEEPEST, MANY = 6, 4, 4
@@ -104,7 +104,12 @@ def _refuse_large(network: Network, samples: int) -> None:
                 deep=DEEPEST,
                 many=MANY,
             ),
-            got=_("{network}, {samples} samples", network=network, samples=samples),
+            got=ngettext(
+                "{network}, {n} sample",
+                "{network}, {n} samples",
+                n=samples,
+                network=network,
+            ),
         )
 
 

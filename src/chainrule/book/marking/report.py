@@ -161,7 +161,7 @@ class WorkReport(Document):
             "up": tr("with η in v: v ← μ v + η g, W ← W − v"),
             "turned": tr("transposed: a row for each neuron of the layer is meant"),
             "shape": tr(
-                "{given} numbers where {wanted} are meant",
+                "numbers: {given} where {wanted} are meant",
                 given=_many(mark.answer.written.values.shape),
                 wanted=self._shape(mark),
             ),

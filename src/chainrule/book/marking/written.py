@@ -29,7 +29,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from chainrule.notation.expressions import Array
 from chainrule.tensor import Tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Significant digits to which a number counts at least, and at most.
 FEWEST, MOST = 3, 6
@@ -134,7 +134,7 @@ def read(name: str, answer: Any) -> Written | None:
     if any(leaf is None for leaf in flat):
         raise ArgumentError(
             _("{name} is not filled in to the end.", name=name),
-            expected=_("{many} numbers", many=len(flat)),
+            expected=ngettext("{n} number", "{n} numbers", n=len(flat)),
             got=_("{blank} of them blank", blank=flat.count(None)),
             fix=_("fill in all of it, or leave all of it blank"),
         )

@@ -24,7 +24,7 @@ from chainrule.graph.node import Array
 from chainrule.graph.text import parse, to_text
 from chainrule.graph.types import ArrayType, DType, resolve, type_of
 from chainrule.interop.serialization import digest, read_arrays
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.atomic_files import (
     called,
     is_open,
@@ -65,7 +65,7 @@ class Saved:
             tr("{path}: a program", path=self.path),
             *(tr("  input   {k}: {t}", k=k, t=t) for k, t in self.inputs.items()),
             *(tr("  output  {k}: {t}", k=k, t=t) for k, t in self.outputs.items()),
-            tr("  weights {n:,} bytes", n=self.size),
+            tr(ngettext("  weights {n:,} byte", "  weights {n:,} bytes", n=self.size)),
         ]
         return "\n".join(lines)
 
@@ -223,9 +223,17 @@ def _checked(document: dict[str, Any], arrays: dict[str, Array]) -> Portable:
     inputs, weights, outputs = names.values()
     graph = parse(document["graph"])
     if len(graph.inputs) != len(inputs) + len(weights):
-        raise ValueError(_("a graph of {n} inputs", n=len(graph.inputs)))
+        raise ValueError(
+            ngettext(
+                "a graph of {n} input", "a graph of {n} inputs", n=len(graph.inputs)
+            )
+        )
     if len(graph.outputs) != len(outputs):
-        raise ValueError(_("a graph of {n} outputs", n=len(graph.outputs)))
+        raise ValueError(
+            ngettext(
+                "a graph of {n} output", "a graph of {n} outputs", n=len(graph.outputs)
+            )
+        )
     if arrays.keys() != {*weights}:
         raise ValueError(_("other weights than its graph"))
     for name, value in zip(weights, graph.inputs[len(inputs) :]):

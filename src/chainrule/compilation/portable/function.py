@@ -19,7 +19,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array
 from chainrule.graph.text import parse, to_text
 from chainrule.graph.types import Shape
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.pytree import Leaf
 
 #: The codes of texts, and that of a text that is none of them.
@@ -167,7 +167,11 @@ def _named_outputs(
         if not right:
             raise ArgumentError(
                 _("The outputs need names of their own."),
-                expected=_("{n} names, none that of an input", n=len(found)),
+                expected=ngettext(
+                    "{n} name, not that of an input",
+                    "{n} names, none that of an input",
+                    n=len(found),
+                ),
                 got=f"{names!r:.80}",
             )
         found = list(names)
@@ -176,7 +180,11 @@ def _named_outputs(
     if twice:
         raise ArgumentError(
             _("The outputs need names of their own."),
-            expected=_("{n} names, none that of an input", n=len(found)),
+            expected=ngettext(
+                "{n} name, not that of an input",
+                "{n} names, none that of an input",
+                n=len(found),
+            ),
             got=", ".join(map(repr, found)),
             fix=_("outputs=[…], or other keys"),
         )

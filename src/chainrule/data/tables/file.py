@@ -37,7 +37,7 @@ from chainrule.data.tables.source import (
     require,
 )
 from chainrule.errors import DataError
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 from chainrule.util.validation import truth
 
 ENCODING = _(
@@ -217,9 +217,10 @@ class File(Source):
             low_memory=False,
         )
         if len(frame) != len(block.records):
-            got = _(
-                "{records} rows, or {frame}: quotes are odd",
-                records=len(block.records),
+            got = ngettext(
+                "{n} row, or {frame}: quotes are odd",
+                "{n} rows, or {frame}: quotes are odd",
+                n=len(block.records),
                 frame=len(frame),
             )
             raise damaged(self.path, WHAT, got, FIX)
@@ -253,7 +254,7 @@ class File(Source):
                         "are columns.",
                         path=self.path,
                     ),
-                    expected=_("{width} cells", width=width),
+                    expected=ngettext("{n} cell", "{n} cells", n=width),
                     got=got,
                     fix=_(
                         "quote cells that hold the delimiter, as "

@@ -9,7 +9,7 @@ from chainrule.doctor.finding import Comparison
 from chainrule.doctor.registry import Found, symptom
 from chainrule.random import Generator
 from chainrule.random.generator import stream
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: The mean score of the seeds is below the best one by this share of what is sick, from
 #: which treatments are tried; and above which share of it they have cured. Ours.
@@ -56,7 +56,9 @@ def outcome_by_chance(case: Case) -> Found | None:
             case.not_examined["seeds"] = _("other seeds: the budget is spent")
             return None
         mean, top = sum(known) / len(known), max(known)
-        case.examined["seeds"] = _("the run with {n} seeds", n=len(known))
+        case.examined["seeds"] = ngettext(
+            "the run with {n} seed", "the run with {n} seeds", n=len(known)
+        )
         if top - mean >= max(FAR * sick, 2 * case.noise(top, mean)):
             break
     else:

@@ -11,7 +11,7 @@ from chainrule.engines.schedule.schedule import Schedule, Step
 from chainrule.engines.schedule.work import flops, moved, written
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import value_names
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.text.languages import language
 from chainrule.text.numbers import width
 
@@ -242,7 +242,7 @@ class Profile:
         if left:
             total = sum(part.microseconds for part in left)
             expected = sum(part.predicted for part in left)
-            what = indent + tr("{n} others", n=len(left))
+            what = indent + tr(ngettext("{n} other", "{n} others", n=len(left)))
             yield self._line(total, what, f"{expected:.2f}")
 
     def _line(self, microseconds: float, what: str, predicted: str = "") -> list[str]:

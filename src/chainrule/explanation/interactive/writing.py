@@ -36,7 +36,7 @@ from chainrule.graph.node import Array
 from chainrule.html.arrays import TABLE, heat_map, policy, spelled, summary
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Expr
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.text.catalogue import current
 
 #: Rows and columns of a large array that are seen at a time.
@@ -172,11 +172,16 @@ class _Page:
             return ""
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         text = tr(
-            "So that the page stays small, the links into {many} values are left out,"
-            " and numbers of those that are not near ℒ: {names}. In Python"
-            " explanation.element(NAME, INDEX) has every path.",
-            many=len(names),
-            names=shown,
+            ngettext(
+                "So that the page stays small, the links into {n} value are left out, "
+                "and its numbers that are not near ℒ: {names}. In Python "
+                "explanation.element(NAME, INDEX) has every path.",
+                "So that the page stays small, the links into {n} values are left out, "
+                "and numbers of those that are not near ℒ: {names}. In Python "
+                "explanation.element(NAME, INDEX) has every path.",
+                n=len(names),
+                names=shown,
+            )
         )
         return f'<p class="note">{escape(text)}</p>'
 
@@ -326,7 +331,7 @@ class _Page:
         entry = self._entry(text, array)
         if entry is not None and turned:
             entry = replace(entry, columns=not entry.columns)
-        label = tr("{name}, {shape} numbers", name=text, shape=_shape(array))
+        label = tr("{name}, numbers: {shape}", name=text, shape=_shape(array))
         if _is_table(array):
             return _table(spelled(array, off=off), entry, label)
         notes = "<br>".join(map(escape, summary(array)))

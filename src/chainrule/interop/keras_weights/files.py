@@ -20,7 +20,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.interop.weights import Archive, UnreadableError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.atomic_files import is_open, open_file, read_open
 
 #: Objects within each other, and in all.
@@ -159,10 +159,12 @@ def _array(h5py: Any, dataset: Any, path: str, left: int) -> Array:
     wanted = math.prod(map(int, shape)) * dtype.itemsize
     if wanted > left or dataset.id.get_storage_size() != wanted:
         raise UnreadableError(
-            _(
-                "a variable of {wanted:,} bytes at {path!r:.80}, of which there are "
+            ngettext(
+                "a variable of {n:,} byte at {path!r:.80}, of which there are "
                 "{found:,}",
-                wanted=wanted,
+                "a variable of {n:,} bytes at {path!r:.80}, of which there are "
+                "{found:,}",
+                n=wanted,
                 path=path,
                 found=min(left, dataset.id.get_storage_size()),
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from chainrule.interop.weights import UnreadableError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Where the weights of a model stand, the most usual first.
 KEYS = (
@@ -58,7 +58,11 @@ def state_dict_of(
     named = sum(map(is_tensor, mapping.values()))
     if len(tensors) < named:  # 1 and "1"
         raise UnreadableError(
-            _("{named} tensors with {names} names", named=named, names=len(tensors))
+            _(
+                "{tensors} with {names}",
+                tensors=ngettext("{n} tensor", "{n} tensors", n=named),
+                names=ngettext("{n} name", "{n} names", n=len(tensors)),
+            )
         )
     for prefix in PREFIXES * 2:
         if all(name.startswith(prefix) for name in tensors):

@@ -37,7 +37,7 @@ from chainrule.interop.torch_weights.tensors import (
     unread,
 )
 from chainrule.interop.weights import Archive, UnreadableError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.atomic_files import inside, is_open, open_file, read_file, read_open
 
 #: The first number of a file of ``torch.save`` before PyTorch 1.6, and the second.
@@ -161,9 +161,10 @@ def _zipped(file: BinaryIO, size: int) -> Content:
         content = read(f"{root}data/{item.key}")
         if len(content) != item.nbytes:
             raise UnreadableError(
-                _(
-                    "a storage of {wanted:,} bytes, of which there are {found:,}",
-                    wanted=item.nbytes,
+                ngettext(
+                    "a storage of {n:,} byte, of which there are {found:,}",
+                    "a storage of {n:,} bytes, of which there are {found:,}",
+                    n=item.nbytes,
                     found=len(content),
                 )
             )
@@ -212,9 +213,10 @@ def _legacy(file: BinaryIO, size: int) -> Content:
         places[key] = file.tell()
         if held != item.size or item.nbytes > size - places[key]:
             raise UnreadableError(
-                _(
-                    "a storage of {wanted:,} numbers, where the file has {found:,}",
-                    wanted=item.size,
+                ngettext(
+                    "a storage of {n:,} number, where the file has {found:,}",
+                    "a storage of {n:,} numbers, where the file has {found:,}",
+                    n=item.size,
                     found=held,
                 )
             )

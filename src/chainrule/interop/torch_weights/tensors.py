@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.graph.node import Array
 from chainrule.graph.types import as_dtype
 from chainrule.interop.weights import UnreadableError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: The axes that an array of NumPy can have.
 _AXES = 64
@@ -197,9 +197,9 @@ def view(storage: Any, offset: Any, shape: Any, strides: Any, dtype: Any) -> Any
     if len(shape) != len(strides) or len(shape) > _AXES:
         raise UnreadableError(
             _(
-                "a tensor of {sizes} sizes and {strides} strides",
-                sizes=len(shape),
-                strides=len(strides),
+                "a tensor of {sizes} and {strides}",
+                sizes=ngettext("{n} size", "{n} sizes", n=len(shape)),
+                strides=ngettext("{n} stride", "{n} strides", n=len(strides)),
             )
         )
     held = storage.nbytes // width(dtype)
@@ -209,7 +209,11 @@ def view(storage: Any, offset: Any, shape: Any, strides: Any, dtype: Any) -> Any
         raise UnreadableError(_("a tensor of {n:,} numbers", n=math.prod(shape)))
     if not whole or offset + last >= held:
         raise UnreadableError(
-            _("a tensor that reaches beyond its storage of {held:,} numbers", held=held)
+            ngettext(
+                "a tensor that reaches beyond its storage of {n:,} number",
+                "a tensor that reaches beyond its storage of {n:,} numbers",
+                n=held,
+            )
         )
     return StoredTensor(storage, dtype, offset, shape, strides)
 

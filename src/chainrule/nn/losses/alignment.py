@@ -21,7 +21,7 @@ from chainrule.operations.narrow import from_single
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.transforms.control import scan
 
 __all__ = ["CTCLoss", "ctc_loss"]
@@ -102,7 +102,9 @@ class CTCLoss(Reduction):
         if not isinstance(classes, int) or self.blank >= classes:
             raise ShapeError(
                 _("CTCLoss has no such class for its blank."),
-                expected=_("more than {blank} classes", blank=self.blank),
+                expected=ngettext(
+                    "more than {n} class", "more than {n} classes", n=self.blank
+                ),
                 got=show(steps.shape),
             )
         inputs = _lengths("input_lengths", input_lengths, (n,), single)

@@ -91,7 +91,7 @@ class Rule(NamedTuple):
 
 
 LABELS = Rule(
-    _("A label is outside the {classes} classes that the network scores."),
+    _("A label is outside the classes that the network scores."),
     "0 … {most}",
 )
 LENGTHS = Rule(
@@ -167,7 +167,7 @@ def check_labels(labels: Numbers, classes: int, ignored: int | None = None) -> N
             )
         if highest >= classes:
             fix = _("{fix}, or end in nn.Linear(…, {most})", fix=fix, most=highest + 1)
-    return _require(labels, bad, LABELS, fix, classes=classes, most=classes - 1)
+    return _require(labels, bad, LABELS, fix, most=classes - 1)
 
 
 def check_counts(kind: str, counts: Numbers, low: int, high: Dim) -> Numbers:

@@ -17,7 +17,7 @@ from chainrule.graph.types import ArrayType
 from chainrule.nn.module import Module
 from chainrule.nn.traced import called
 from chainrule.tensor import Tensor
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.text.numbers import number, percent
 from chainrule.util.pytree import mapped
 
@@ -74,11 +74,15 @@ def add_times(
     rest = sum(shares.values()) + (profile.rest + profile.waited) / whole
     diagram.notes.append(
         tr(
-            "Time: {time} µs for a prediction of {rows} rows by the native engine;"
-            " {rest} of it between the layers.",
-            time=number(whole, 3),
-            rows=len(next(iter(arrays.values()))),
-            rest=percent(rest, 1),
+            ngettext(
+                "Time: {time} µs for a prediction of {n} row by the native engine; "
+                "{rest} of it between the layers.",
+                "Time: {time} µs for a prediction of {n} rows by the native engine; "
+                "{rest} of it between the layers.",
+                n=len(next(iter(arrays.values()))),
+                time=number(whole, 3),
+                rest=percent(rest, 1),
+            )
         )
     )
 

@@ -13,7 +13,7 @@ from chainrule.graph.node import Array
 from chainrule.nn.arguments import flag, is_known
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util.validation import choice, whole
 
 __all__ = [
@@ -75,7 +75,12 @@ def pack_padded_sequence(
     if not right or counts.min() < 1 or counts.max() > steps:
         raise ArgumentError(
             _("pack_padded_sequence takes the length of each sequence."),
-            expected=_("{n} integers from 1 to {steps}", n=rows, steps=steps),
+            expected=ngettext(
+                "{n} integer from 1 to {steps}",
+                "{n} integers from 1 to {steps}",
+                n=rows,
+                steps=steps,
+            ),
             got=f"{counts!r:.80}",
         )
     falling = bool((np.diff(counts) <= 0).all())

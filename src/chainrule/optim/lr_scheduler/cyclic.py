@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from chainrule.errors import ArgumentError
 from chainrule.optim.lr_scheduler.base import LRScheduler, one_per_group
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 
 
@@ -220,7 +220,9 @@ class OneCycleLR(_Momenta):
         if t >= self.total_steps:
             raise ArgumentError(
                 _("OneCycleLR was stepped beyond its end."),
-                expected=_("at most {total} steps", total=self.total_steps),
+                expected=ngettext(
+                    "at most {n} step", "at most {n} steps", n=self.total_steps
+                ),
                 got=str(t + 1),
                 fix="total_steps=…",
             )

@@ -34,7 +34,7 @@ def read_recording(file: Path, rate: int) -> np.ndarray:
     except (wave.Error, EOFError, OSError) as error:
         raise _unreadable(file, f"{error!r:.100}") from error
     if width > 4 or own_rate < 1:
-        got = f"{8 * width} bits a sample, {own_rate} samples a second"
+        got = f"{8 * width}-bit samples at {own_rate} Hz"
         raise _unreadable(file, got)
     frames = len(content) // (width * channels)  # one that is cut short is left out
     if frames * rate < own_rate:

@@ -10,7 +10,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes.experiment import Experiment
-from chainrule.text import _, say
+from chainrule.text import _, ngettext, say
 
 #: Weights count as equal that differ by at most this share of the largest in its array.
 EQUAL = 1e-12
@@ -71,18 +71,21 @@ def compare_with_trainer(
         "equal": difference <= EQUAL,
     }
     say(
-        "  samples: {samples:,}, η = {learning_rate:g}, {steps:,} steps, "
-        "{epochs:,} epochs\n"
-        "  mean loss: {first_loss:.3g} in the first epoch, {last_loss:.3g} in the "
-        "last\n"
-        "  the Trainer's weights: {verdict}, off by {difference:.1e} (engine {engine})",
+        "  samples: {samples:,}, η = {learning_rate:g}, steps: {steps:,}, epochs: "
+        "{epochs:,}\n  mean loss: {first_loss:.3g} in the first epoch, {last_loss:.3g} "
+        "in the last\n  the Trainer's weights: {verdict}, off by {difference:.1e} "
+        "(engine {engine})",
         verdict=_("equal up to rounding") if results["equal"] else _("NOT EQUAL"),
         **results,
     )
     if not results["equal"] and results["steps"] > MANY:
         say(
-            "  (In {steps:,} steps rounding alone can come to that: each step "
-            "builds on the last.)",
-            steps=results["steps"],
+            ngettext(
+                "  (In {n:,} step rounding alone can come to that: each step builds on "
+                "the last.)",
+                "  (In {n:,} steps rounding alone can come to that: each step builds "
+                "on the last.)",
+                n=results["steps"],
+            )
         )
     return results

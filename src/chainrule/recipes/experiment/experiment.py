@@ -24,7 +24,7 @@ from chainrule.recipes.experiment.directory import (
 from chainrule.recipes.experiment.references import Reference, compared
 from chainrule.recipes.experiment.report import Report
 from chainrule.recipes.experiment.stages import Observer, Stages
-from chainrule.text import _, numbers, tr, translated
+from chainrule.text import ngettext, numbers, tr, translated
 from chainrule.training import Trainer
 from chainrule.util import processes
 from chainrule.version import __version__
@@ -409,13 +409,17 @@ def quick_note(seconds: int) -> str:
     literature, takes about 13 minutes on two cores.
     """
     if seconds < 120:
-        return _(
+        return ngettext(
             "This was the quick run. The full one, which reaches the figures of the\n"
-            "literature, takes about {seconds} seconds on two cores.",
-            seconds=seconds,
+            "literature, takes about {n} second on two cores.",
+            "This was the quick run. The full one, which reaches the figures of the\n"
+            "literature, takes about {n} seconds on two cores.",
+            n=seconds,
         )
-    return _(
+    return ngettext(
         "This was the quick run. The full one, which reaches the figures of the\n"
-        "literature, takes about {minutes:.0f} minutes on two cores.",
-        minutes=seconds / 60,
+        "literature, takes about {n} minute on two cores.",
+        "This was the quick run. The full one, which reaches the figures of the\n"
+        "literature, takes about {n} minutes on two cores.",
+        n=round(seconds / 60),
     )

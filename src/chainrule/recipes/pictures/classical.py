@@ -6,17 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.viz.seen import seen
 
 
 def _of_stars(images: np.ndarray, cells: np.ndarray) -> str:
     return tr(
-        "{n} images, and below each its {rows} × {columns} cells: a star with a ray"
-        " along each edge that is found there, the longer the stronger.",
-        n=len(images),
-        rows=cells.shape[1],
-        columns=cells.shape[2],
+        ngettext(
+            "{n} image, and below it its {rows} × {columns} cells: a star with a ray "
+            "along each edge that is found there, the longer the stronger.",
+            "{n} images, and below each its {rows} × {columns} cells: a star with a "
+            "ray along each edge that is found there, the longer the stronger.",
+            n=len(images),
+            rows=cells.shape[1],
+            columns=cells.shape[2],
+        )
     )
 
 

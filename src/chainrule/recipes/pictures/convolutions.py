@@ -9,7 +9,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, viz
 from chainrule.recipes.experiment import Experiment
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 
 def feature_maps(model: nn.Sequential, pixels: np.ndarray) -> list[np.ndarray]:
@@ -66,10 +66,11 @@ def draw_features(
         )
         count, *size = images.shape
         titles.append(
-            _(
-                "convolution {i}: {count} maps of {height} × {width}",
+            ngettext(
+                "convolution {i}: {n} map of {height} × {width}",
+                "convolution {i}: {n} maps of {height} × {width}",
+                n=count,
                 i=i,
-                count=count,
                 height=size[0],
                 width=size[1],
             )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.recipes.datasets.easy_vqa import ANSWERS, Pictures
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.viz.seen import seen
 
 
@@ -20,10 +20,14 @@ def _of_answers(
 ) -> str:
     right = sum(predicted[i, k] == data.answers[i, k] for i, k in questions)
     return tr(
-        "{right} of these {n} answers are right. Below each: the brighter a pixel, the"
-        " more it moves the score of the answer.",
-        right=int(right),
-        n=len(questions),
+        ngettext(
+            "{right} of {n} answer is right. Below it: the brighter a pixel, the more "
+            "it moves the score of the answer.",
+            "{right} of these {n} answers are right. Below each: the brighter a pixel, "
+            "the more it moves the score of the answer.",
+            n=len(questions),
+            right=int(right),
+        )
     )
 
 

@@ -207,7 +207,7 @@ class Workers:
         if not connection.poll(self.timeout):
             raise DataError(
                 _("A process of the loader takes too long for a batch."),
-                expected=_("a batch in {timeout} seconds", timeout=self.timeout),
+                expected=_("a batch in {timeout} s", timeout=self.timeout),
                 got=_("none of process {worker}", worker=worker),
                 fix=_("a larger timeout=, or 0 for any time"),
             )

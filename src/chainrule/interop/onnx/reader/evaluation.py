@@ -14,7 +14,7 @@ from typing import Any
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.interop.onnx.reader.graph import Graph, Node
 from chainrule.tensor import Tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Nothing is computed by a module.
 _NONE: Mapping[str, tuple[str, Callable[[Any], Any]]] = {}
@@ -116,7 +116,9 @@ def _outputs(node: Node, values: MutableMapping[str, Any], numbers: Numbers) -> 
         if name and (i >= len(outputs) or outputs[i] is None):
             raise ArgumentError(
                 _("{name} has no output {n}.", name=node.op_type, n=i + 1),
-                expected=_("at most {n} outputs", n=len(outputs)),
+                expected=ngettext(
+                    "at most {n} output", "at most {n} outputs", n=len(outputs)
+                ),
                 got=f"{name!r:.80}",
             )
     return outputs

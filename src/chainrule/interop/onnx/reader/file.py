@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.errors import ArgumentError, DataError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Bytes that a protocol buffer may have: its lengths are signed numbers of 32 bits.
 LARGEST = 2**31 - 1
@@ -65,7 +65,9 @@ def _content(path: Path) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise _not_onnx(_("something that is not a file"), path)
             if status.st_size > LARGEST:
-                raise _not_onnx(_("{n} bytes", n=status.st_size), path)
+                raise _not_onnx(
+                    ngettext("{n} byte", "{n} bytes", n=status.st_size), path
+                )
             return file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):
@@ -82,14 +84,22 @@ def _parsed(onnx: Any, data: bytes) -> Any:
     from google.protobuf.message import DecodeError
 
     if len(data) > LARGEST:
-        raise _not_onnx(_("{n} bytes", n=len(data)))
+        raise _not_onnx(ngettext("{n} byte", "{n} bytes", n=len(data)))
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
     except (DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise _not_onnx(_("{n} bytes that end or nest wrongly", n=len(data))) from error
+        raise _not_onnx(
+            ngettext(
+                "{n} byte that ends or nests wrongly",
+                "{n} bytes that end or nest wrongly",
+                n=len(data),
+            )
+        ) from error
     if not model.HasField("graph"):
-        raise _not_onnx(_("no graph in {n} bytes", n=len(data)))
+        raise _not_onnx(
+            ngettext("no graph in {n} byte", "no graph in {n} bytes", n=len(data))
+        )
     return model
 
 

@@ -16,7 +16,7 @@ from chainrule.interop.onnx.reader.steps import Step, steps
 from chainrule.interop.onnx.reader.table import constant
 from chainrule.nn.module import Module, Parameter
 from chainrule.tensor import as_tensor, tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 __all__ = ["ONNXModule"]
 
@@ -95,7 +95,8 @@ class ONNXModule(Module):
     def extra_repr(self) -> str:
         """Return the names of inputs and outputs, and how many nodes there are."""
         inputs, outputs = ", ".join(self.input_names), ", ".join(self.output_names)
-        return f"({inputs}) -> ({outputs}), {len(self._graph.nodes)} nodes"
+        nodes = ngettext("{n} node", "{n} nodes", n=len(self._graph.nodes))
+        return f"({inputs}) -> ({outputs}), {nodes}"
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Compute the file's outputs from its inputs.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DataError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: The file's numbers of element types that we compute with.
 DTYPES = {
@@ -101,8 +101,8 @@ def array_of(tensor: Any, folder: Path | None) -> np.ndarray[Any, Any]:
     if len(data) != count * dtype.itemsize:
         raise _does_not_fit(
             tensor,
-            _("{n} bytes", n=count * dtype.itemsize),
-            _("{n} bytes", n=len(data)),
+            ngettext("{n} byte", "{n} bytes", n=count * dtype.itemsize),
+            ngettext("{n} byte", "{n} bytes", n=len(data)),
         )
     if dtype.kind == "b":  # a byte of another value would be a third truth value
         array = np.frombuffer(data, np.uint8) != 0
@@ -152,7 +152,7 @@ def _external(tensor: Any, size: int, folder: Path | None) -> bytes:
     if offset < 0 or length != size:
         raise _does_not_fit(
             tensor,
-            _("{n} bytes", n=size),
+            ngettext("{n} byte", "{n} bytes", n=size),
             f"offset {entries.get('offset', '0')!r:.30}, "
             f"length {entries.get('length', '')!r:.30}",
         )
@@ -161,7 +161,9 @@ def _external(tensor: Any, size: int, folder: Path | None) -> bytes:
             there = os.fstat(file.fileno()).st_size - offset
             if there < size:
                 raise _does_not_fit(
-                    tensor, _("{n} bytes", n=size), _("{n} bytes", n=max(there, 0))
+                    tensor,
+                    ngettext("{n} byte", "{n} bytes", n=size),
+                    ngettext("{n} byte", "{n} bytes", n=max(there, 0)),
                 )
             file.seek(offset)
             return file.read(size)

@@ -30,7 +30,7 @@ from chainrule.interop.onnx.reader.order import (
     with_last,
 )
 from chainrule.interop.onnx.reader.table import TABLE, UNSUPPORTED, row
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Versions of the standard's operator set that are read.
 OLDEST, NEWEST = 1, 28
@@ -340,7 +340,7 @@ class _Parser:
             return _("without the attribute {a}", a=", ".join(sorted(missing)))
         count = sum(map(bool, node.inputs[: found.required]))
         if count < found.required or not found.accepts(len(node.inputs)):
-            return _("{n} inputs", n=len(node.inputs))
+            return ngettext("{n} input", "{n} inputs", n=len(node.inputs))
         return ""
 
     def _value(

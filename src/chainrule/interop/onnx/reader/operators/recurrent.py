@@ -16,7 +16,7 @@ from chainrule.interop.onnx.reader.operators.shapes import reversed_rows
 from chainrule.interop.onnx.reader.table import operator
 from chainrule.nn import functional
 from chainrule.tensor import Tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.transforms.control import loop
 
 Activation = Callable[[Tensor], Tensor]
@@ -204,7 +204,8 @@ def _run(
     if weights.shape[0] != len(directions) or hidden_size not in (None, size):
         raise ArgumentError(
             _("The weights of a recurrent layer do not fit its attributes."),
-            expected=_("{n} directions", n=len(directions)) + f", {hidden_size}",
+            expected=ngettext("{n} direction", "{n} directions", n=len(directions))
+            + f", {hidden_size}",
             got=f"{tuple(weights.shape)}, {tuple(recurrent.shape)}",
         )
     outputs, last = [], []

@@ -13,7 +13,7 @@ from chainrule.interop.onnx.reader.numbers import DTYPES, dtype_name
 from chainrule.interop.onnx.reader.table import Known, known, operator
 from chainrule.random import rand
 from chainrule.tensor import Tensor, tensor
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 
 def dtype_of(number: int) -> str:
@@ -55,7 +55,9 @@ def bit_cast(x: Tensor, *, to: int) -> Tensor:
     if array.dtype.itemsize != dtype.itemsize:
         raise DTypeError(
             _("BitCast keeps the size of an element."),
-            expected=_("a dtype of {n} bytes", n=array.dtype.itemsize),
+            expected=ngettext(
+                "a dtype of {n} byte", "a dtype of {n} bytes", n=array.dtype.itemsize
+            ),
             got=dtype.name,
         )
     return tensor(np.ascontiguousarray(array).view(dtype).reshape(array.shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -324,3 +325,26 @@ def test_weights_of_a_recurrent_layer_that_are_huge_are_named() -> None:
     assert found is not None
     assert found.severity == "sick"
     assert "'layer.weight_" in str(found.where)
+
+
+def test_what_learns_late_is_not_sick_by_a_trial_that_was_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its whole run is made before that is said, where the budget reaches."""
+    slow = optim.SGD(lr=0.01), "risk"
+    never = optim.SGD(lr=1e-5), "sick"
+    monkeypatch.setattr(Case, "trial_steps", 40)
+    for optimizer, level in (slow, never):
+        made = case(optimizer=optimizer, epochs=150)
+        faster = changes.optimizer(made.setup, partial(optim.Adam, lr=0.01))
+        found, best = made.judge(faster)
+        assert evidence.severity(best) == "sick"  # by the trial alone
+        assert found == level
+        assert "whole_run" in made.examined
+
+
+def test_a_whole_run_beyond_the_budget_is_not_made() -> None:
+    made = case(epochs=10_000)
+    assert not made.complete
+    assert made.whole_score is None
+    assert "whole_run" not in made.examined

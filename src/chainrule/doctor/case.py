@@ -108,7 +108,41 @@ class Case(Standing):
     def judge(self, *changes: Change) -> tuple[str | None, Comparison | None]:
         """Return the severity that trying changes shows, and the best comparison."""
         best = self.compare(*changes)
-        return severity(best), best
+        level = severity(best)
+        if level != "sick" or best is None or self.whole_score is None:
+            return level, best
+        # The run may only have begun to learn when the trial ended.
+        after = [self.baseline if s is None else s for s in best.after]
+        reached = float(np.mean(after))
+        if reached - self.whole_score <= evidence.SICK[self.metric]:
+            whole = self._whole(best.change)
+            reached = reached if whole is None else max(reached, whole)
+        cures = reached - self.whole_score > evidence.SICK[self.metric]
+        return "sick" if cures else "risk", best
+
+    @cached_property
+    def whole_score(self) -> float | None:
+        """The score of the run as asked, to its last step, where the trial was cut.
+
+        None where the trial was complete, or beyond the budget.
+        """
+        if self.complete or self.trial.error is not None:
+            return None
+        score = self._whole()
+        if score is not None:
+            self.examined["whole_run"] = _(
+                "all of the {n:,} steps that were asked for: a change seemed to cure",
+                n=self.setup.steps,
+            )
+        return score
+
+    def _whole(self, *changes: Change) -> float | None:
+        """Return the score of a run with all of the steps; None beyond the budget."""
+        whole = self.prepared(*changes, steps=self.setup.steps)
+        if not self.budget.takes(self.cost(whole)):
+            return None
+        score = self.run_scored(whole)
+        return self.baseline if score is None else score
 
     def judge_each(
         self, *changes: tuple[str, Change | None]

@@ -209,6 +209,7 @@ PARTS = {
     "initial_weights": _("initial weights"),
     "weights": _("weights"),
     "trial_run": _("trial run"),
+    "whole_run": _("whole run"),
     "score": _("score"),
     "rates": _("rates"),
     "schedule": _("schedule"),

@@ -6,6 +6,7 @@ textbooks name first, where the setup is otherwise.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
@@ -30,6 +31,8 @@ TIMES = (4, 16)
 COMBINED = 5
 #: Factors of the learning rate that are tried.
 FACTORS = (0.1, 10.0, 0.01, 100.0)
+#: A rate is far from the default one of its optimiser from this factor on.
+UNUSUAL = 10.0
 #: A usual batch, and from which sizes on it is tried: Masters & Luschi 2018 find 2 to
 #: 32 best, at any size of the data.
 BATCH, SMALL, LARGE = 32, 8, 64
@@ -185,10 +188,12 @@ def usual(case: Case) -> Iterator[Change]:
 def unusual(case: Case) -> Iterator[Change]:
     """Yield changes that leave out what a first try does without.
 
-    An end behind the last layer, options of the loss, early stopping that has ended
-    the trial, the average of the weights.
+    A rate far from the optimiser's default, an end behind the last layer, options of
+    the loss, early stopping that has ended the trial, the average of the weights.
     """
     setup, network = case.setup, case.network
+    if (change := _usual_rate(setup)) is not None:
+        yield change
     if network is not None and network.end is not None:
         path = network.end.scope
         simple = any(x.path == path and x.simple for x in network.layers)
@@ -207,6 +212,19 @@ def unusual(case: Case) -> Iterator[Change]:
         yield changes.unstopped(setup)
     if setup.decay is not None:
         yield changes.unaveraged(setup)
+
+
+def _usual_rate(setup: Setup) -> Change | None:
+    """Return the change to the optimiser's default rate, where yours is far from it."""
+    known = inspect.signature(type(setup.optimizer)).parameters.get("lr")
+    default = getattr(known, "default", None)
+    rate = changes.peak(setup.optimizer.schedule)
+    if not isinstance(default, float) or rate is None or not rate > 0:
+        return None
+    factor = default / rate
+    if 1 / UNUSUAL < factor < UNUSUAL:
+        return None
+    return changes.rate_times(setup, factor)
 
 
 def _far(case: Case) -> bool:

@@ -24,7 +24,10 @@ RARER, LEAST = 5.0, 10
     "labels",
     stage=1,
     looks=_("the accuracy looks good, and rare classes are never predicted"),
-    why=_("a constant answer is right for most rows, so accuracy hides the rare class"),
+    why=_(
+        "rare classes weigh little in the loss and in the accuracy: both look good "
+        "where a rare class is never predicted"
+    ),
     fix=_(
         'fit(…, class_weight="balanced"), and metrics=["balanced_accuracy"] to see it'
     ),

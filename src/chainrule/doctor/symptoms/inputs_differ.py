@@ -19,6 +19,9 @@ from chainrule.text import _
 RATIO, OFF = 1.5, 1.0
 #: Rows of each part below which nothing is said; standard errors that are no chance.
 ROWS, ERRORS = 30, 2.0
+#: Means and deviations are 0 and 1 to so many digits where a part was standardised by
+#: its own numbers: the mean of n other rows is off by 1/√n.
+STANDARD = 2e-4
 
 
 @symptom(
@@ -62,13 +65,21 @@ def inputs_differ(case: Case) -> Found | None:
     a, b = own.deviations[varied], other.deviations[varied]
     ratio = float(np.exp(np.median(np.log(a / b))))
     off = np.abs(own.means - other.means)[varied] / np.maximum(a, b)
-    if max(ratio, 1 / ratio) < RATIO and np.median(off) < OFF:
-        return None
+    far = max(ratio, 1 / ratio) >= RATIO or np.median(off) >= OFF
+    cause = None
+    if not far:
+        if not (_is_standard(own) and _is_standard(other)):
+            return None
+        cause = _(
+            "each part was standardised by its own numbers, so that their columns have "
+            "mean 0 and deviation 1 alike: the same number stands for another "
+            "measurement in each of them"
+        )
     evidence: dict[str, float] = {
         "deviations_to_those_of_held_out_rows": ratio,
         "means_apart_in_deviations": float(np.median(off)),
     }
-    severity, best = case.judge(_apart())
+    severity, best = case.judge(_apart()) if far else ("risk", None)
     if severity == "sick":
         return Found("sick", "x", evidence, comparison=best)
     score = case.baseline if case.score is None else case.score
@@ -79,8 +90,17 @@ def inputs_differ(case: Case) -> Found | None:
     ):
         evidence[f"{case.metric}_of_run"] = score
         evidence[f"{case.metric}_among_held_out_rows"] = among
-        return Found("sick", "x", evidence, confidence=0.9)
-    return Found(severity or "note", "x", evidence, comparison=best)
+        return Found("sick", "x", evidence, confidence=0.9, cause=cause)
+    return Found(severity or "note", "x", evidence, comparison=best, cause=cause)
+
+
+def _is_standard(columns: Columns) -> bool:
+    """Return whether all columns have mean 0 and deviation 1, beyond chance."""
+    varied = columns.deviations > 0
+    means, deviations = columns.means[varied], columns.deviations[varied]
+    return bool(
+        (np.abs(means) < STANDARD).all() and (np.abs(deviations - 1) < STANDARD).all()
+    )
 
 
 def _apart() -> Change:

@@ -131,8 +131,7 @@ class Case(Standing):
         score = self._whole()
         if score is not None:
             self.examined["whole_run"] = _(
-                "all of the {n:,} steps that were asked for: a change seemed to cure",
-                n=self.setup.steps,
+                "to its last step, {n:,}: a change seemed to cure", n=self.setup.steps
             )
         return score
 

@@ -32,7 +32,7 @@ COMBINED = 5
 #: Factors of the learning rate that are tried.
 FACTORS = (0.1, 10.0, 0.01, 100.0)
 #: A rate is far from the default one of its optimiser from this factor on.
-UNUSUAL = 10.0
+UNUSUAL = 100.0
 #: A usual batch, and from which sizes on it is tried: Masters & Luschi 2018 find 2 to
 #: 32 best, at any size of the data.
 BATCH, SMALL, LARGE = 32, 8, 64
@@ -222,7 +222,7 @@ def _usual_rate(setup: Setup) -> Change | None:
     if not isinstance(default, float) or rate is None or not rate > 0:
         return None
     factor = default / rate
-    if 1 / UNUSUAL < factor < UNUSUAL:
+    if 1 / UNUSUAL <= factor <= UNUSUAL:
         return None
     return changes.rate_times(setup, factor)
 

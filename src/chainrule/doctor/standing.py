@@ -125,7 +125,7 @@ class Standing(Trials):
             self.not_examined["learning_curve"] = _("of half the rows: no budget left")
             return None
         self.examined["learning_curve"] = _(
-            "two standard networks, each of half of the {k} rows", k=len(x)
+            "two standard networks, each of half of the rows ({k})", k=len(x)
         )
         found = list[float]()
         for rows in halves:

@@ -79,6 +79,8 @@ def outcome_by_chance(case: Case) -> Found | None:
     well = sum(top - score < FAR * sick for score in known)
     if len(known) > evidence.SEEDS and severity == "sick" and 2 * well > len(known):
         severity = "risk"  # most runs are well
+    if severity == "sick" and not case.complete:
+        severity = "risk"  # a seed may learn in the steps that are left
     if severity == "sick" and len(known) < SEEDS:
         more = chance.by_seed(case, SEEDS)
         poor = sum(

@@ -15,6 +15,8 @@ from chainrule.book import sections
 from chainrule.doctor import Diagnosis, Symptom, labels, registered, space
 from chainrule.doctor.evidence import RISK, SICK
 from chainrule.doctor.finding import COMPONENTS, SEVERITIES
+from chainrule.doctor.setup import run
+from chainrule.errors import NonFiniteError
 from chainrule.text import Message
 from tests.doctor import printed
 
@@ -44,6 +46,7 @@ def test_the_sick_example_is_found(symptom: Symptom) -> None:
 def check_what_is_printed(diagnosis: Diagnosis) -> None:
     """What findings and usual changes print as code is code, and can be made."""
     case = diagnosis.case
+    assert case is not None
     made = [f.change for f in diagnosis.findings if f.change is not None]
     if case.refused is None and case.single:
         made += [*space.space(case, diagnosis.findings), *space.finer(case)]
@@ -52,6 +55,10 @@ def check_what_is_printed(diagnosis: Diagnosis) -> None:
             continue
         assert not printed.unreadable(change)
         printed.run(case.setup, change)
+        if change.slots == ("loss",) and case.runs:
+            # A loss that the end of the network does not go with would be refused.
+            error = run(case.prepared(change, steps=1)).error
+            assert error is None or isinstance(error, NonFiniteError), change
 
 
 @pytest.mark.one_in(4, first=1)

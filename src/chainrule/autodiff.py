@@ -70,7 +70,7 @@ def cotangents(
         needed = tuple([v.tracked and v.dtype.is_float for v in node.inputs])
         if True not in needed:
             continue
-        with absolute_scope(node.scope, "backward"):
+        with absolute_scope(node.scope, "backward", node):
             rule = DERIVATIVES[node.primitive]
             contributions = rule(gs, outputs, node.inputs, needed, **node.attrs)
             for value, g, need in zip(node.inputs, contributions, needed, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
 from chainrule.doctor import Case, Change, changes, examples, rebuilding, space
+from chainrule.doctor.constructors import loss_shown
 from chainrule.doctor.symptoms.labels_without_signal import labels_without_signal
 from chainrule.doctor.symptoms.learning_rate_too_small import learning_rate_too_small
+from tests.doctor.printed import lines_of, run, unreadable
 
 
 class Net(nn.Module):
@@ -42,9 +45,9 @@ def printed(setup: Any, change: Change) -> Any:
     model = setup.copy().model
     assert "- " in change.diff
     assert "+ " in change.diff
-    for line in change.after.splitlines():
+    for line in lines_of(change.after):
         path, sign, code = line.partition(": ")
-        if sign:
+        if sign and not line.startswith("for "):
             new = eval(code, {"nn": nn, "model": model})
             changes.replaced(model, path, new)
     return model
@@ -123,11 +126,10 @@ def test_scaled_targets_are_trained_as_printed() -> None:
     change = changes.standardised_targets(setup)
     copy = setup.copy()
     change.apply(copy)
-    code, loss = change.after.splitlines()
-    names = {"nn": nn, "model": setup.copy().model, "train": train}
-    model = names["model"] = eval(code, names)
+    __, loss = change.after.splitlines()
+    names = run(setup, change)
     own = cr.Trainer(
-        model,
+        names["model"],
         loss=eval(loss.partition("=")[2], names),
         optimizer=optim.SGD(lr=0.05),
         engine="numpy",
@@ -168,3 +170,101 @@ def test_a_rare_class_of_few_rows_is_not_called_without_signal() -> None:
     """Of 80 rows two errors above 97 % are 100 %: nothing could show a signal."""
     assert labels_without_signal.rule(rare(0.5, 80)) is not None
     assert labels_without_signal.rule(rare(0.03, 80)) is None
+
+
+# -- what is printed is code -----------------------------------------------------------
+
+
+def hinge(p: Any, t: Any) -> Any:
+    """A loss of one's own."""
+    return (1.0 - p * t).relu().mean()
+
+
+class Hinge:
+    """A loss of one's own that has no words for itself."""
+
+    def __init__(self, margin: float = 1.0) -> None:
+        self.margin = margin
+
+    def __call__(self, p: Any, t: Any) -> Any:
+        return (self.margin - p * t).relu().mean()
+
+    def of(self, p: Any, t: Any) -> Any:
+        return self(p, t)
+
+
+@pytest.mark.parametrize(
+    ("loss", "shown"),
+    [
+        (hinge, "loss=hinge"),
+        (lambda p, t: hinge(p, t), "loss=lambda p, t: ..."),
+        (partial(hinge, t=1.0), "loss=partial(hinge, t=1.0)"),
+        (Hinge(), "loss=Hinge(...)"),
+        (Hinge().of, "loss=Hinge(...).of"),
+        (nn.functional.mse_loss, "loss=nn.functional.mse_loss"),
+        (nn.HuberLoss(), "loss=nn.HuberLoss()"),
+    ],
+)
+def test_a_loss_is_named_as_one_writes_it(loss: Any, shown: str) -> None:
+    assert loss_shown(loss) == shown
+
+
+@pytest.mark.parametrize("lr", [1000.0, 123456.0, 1e-5, 0.1 + 0.2])
+def test_rates_are_numbers_of_python(lr: float) -> None:
+    """A thousand with a comma was a tuple of 1 and 0."""
+    trainer, data, given = examples.example(optimizer=optim.SGD(lr=lr))
+    setup = Case(trainer, data, **given).setup
+    for factor in (0.1, 100.0):
+        change = changes.rate_times(setup, factor)
+        assert change is not None
+        assert not unreadable(change)
+        rate = eval(f"dict({change.after})")["lr"]
+        assert rate == pytest.approx(lr * factor, rel=1e-8)
+
+
+class Own(nn.Module):
+    """Layers of the library, with a bias and without, and a weight of one's own."""
+
+    def __init__(self) -> None:
+        self.first = nn.Linear(2, 4)
+        self.weight = nn.Parameter(np.full((4, 4), 9.0, np.float32))
+        self.last = nn.Linear(4, 2, bias=False)
+
+    def forward(self, x: Any) -> Any:
+        return self.last((self.first(x).relu() @ self.weight).relu())
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_weights_are_drawn_as_printed(relu: bool) -> None:
+    trainer, data, given = examples.example(Own())
+    case = Case(trainer, data, **given)
+    assert case.network is not None  # it knows what a weight of one's own sums over
+    setup = case.setup
+    assert setup.fans
+    change = changes.variance(setup, relu=relu)
+    assert not unreadable(change)
+    copy = setup.copy()
+    change.apply(copy)
+    drawn = dict(run(setup, change)["model"].named_parameters())
+    before = dict(setup.model.named_parameters())
+    for name, p in copy.model.named_parameters():
+        a, b = p.numpy(), drawn[name].numpy()
+        assert (a != before[name].numpy()).any()
+        assert (b != before[name].numpy()).any()
+        assert a.any() == b.any()  # biases are 0
+        assert not a.any() or 0.3 < a.std() / b.std() < 3
+
+
+def test_schedules_of_rates_can_be_made() -> None:
+    rate = optim.CosineAnnealingLR(0.5, 100)
+    groups = [{"params": "*.bias", "lr": rate}, {"params": "*"}]
+    for optimizer in (optim.SGD(lr=rate), optim.SGD(groups, lr=1.0)):
+        trainer, data, given = examples.example(optimizer=optimizer)
+        setup = Case(trainer, data, **given).setup
+        change = changes.rate_times(setup, 0.1)
+        for one in (*([change] if change else []), space.adam(setup)):
+            assert not unreadable(one)
+            run(setup, one)
+            assert "CosineAnnealingLR" not in one.diff.replace(
+                "optim.CosineAnnealingLR", ""
+            )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.doctor import examples
+from chainrule.doctor import examine, examples
 from chainrule.doctor.case import Case
 from chainrule.tensor import Tensor
 
@@ -138,19 +139,108 @@ def test_a_step_of_a_loop_is_named() -> None:
 
 
 class Edge(Net):
-    """The root of 0, which is a number; its derivative is none."""
+    """An operation whose result is a number, and whose derivative is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, edge: Callable[[Tensor], Tensor]) -> None:
         super().__init__(examples.drawn(lambda: nn.Linear(4, 4)))
+        self.edge = edge
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last((self.planted(x) * 0.0).sqrt())
+        return self.last(self.edge(self.planted(x)))
 
 
-def test_a_derivative_that_is_none_is_named_as_backward() -> None:
-    found = case_of(Edge()).first_bad
-    assert found is not None
+def looped(x: Tensor) -> Tensor:
+    def step(carry: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+        new = carry + (row * 0.0).sqrt()
+        return new, new
+
+    return cr.scan(step, x[0] * 0.0, x)[1]
+
+
+#: Operations at the edge of what has a derivative, and what is named with its operands.
+EDGES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "root": (lambda x: (x * 0.0).sqrt(), "sqrt(0)"),
+    "root of a sum of squares": (
+        lambda x: x * ((x * 0.0).square().sum(1, keepdim=True)).sqrt(),
+        "sqrt(0)",
+    ),
+    "half power": (lambda x: (x * 0.0).abs() ** 0.5, "sqrt(0)"),
+    "power": (lambda x: (x * 0.0) ** 0.3, "pow(0, 0.3)"),
+    "logarithm that is not used": (
+        lambda x: cr.where(x > 100.0, (x * 0.0 + 0.0).log(), x),
+        "log(0)",
+    ),
+    "arcsine": (lambda x: (x * 0.0 + 1.0).asin(), "asin(1)"),
+    "arccosine": (lambda x: (x * 0.0 + 1.0).acos(), "acos(1)"),
+    "loop": (looped, "sqrt(0)"),
+    "recomputed": (lambda x: cr.checkpoint(lambda x: (x * 0.0).sqrt(), x), "sqrt"),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_of_a_derivative_that_is_none_its_operation_is_named(name: str) -> None:
+    edge, named = EDGES[name]
+    case = case_of(Edge(edge))
+    found = case.first_bad
+    assert found is not None, case.trial.error
     assert found.role == "backward"
+    assert found.derivative_of == named
+    assert named in found.call
+    line = edge.__code__.co_firstlineno
+    assert found.source is not None
+    file, __, number = found.source.partition(":")
+    assert file == "test_first_bad.py"
+    assert line <= int(number) <= line + 4
+
+
+def test_of_a_derivative_in_a_loss_of_ones_own_its_operation_is_named() -> None:
+    def distance(p: Tensor, t: Tensor) -> Tensor:
+        return (p * 0.0).square().sum(-1).sqrt().mean()
+
+    case = case_of(Net(lambda x: x), distance)
+    found = case.first_bad
+    assert found is not None
+    assert (found.derivative_of, found.scope) == ("sqrt(0)", "loss")
+    assert "of the derivative of sqrt" in str(case.trial.error)
+
+
+def test_a_division_by_zero_in_a_loss_of_ones_own_is_named() -> None:
+    def shares(p: Tensor, t: Tensor) -> Tensor:
+        rest = p[:, 0] * 0.0
+        return (rest / rest.sum()).mean()
+
+    found = case_of(Net(lambda x: x), shares).first_bad
+    assert found is not None
+    assert (found.call, found.role) == ("div(0, 0) = nan", "forward")
+
+
+class Steep(cr.autograd.Function):
+    """Twice a number, with a derivative of its own that divides by 0."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x * 2.0
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad / (ctx.saved_tensors[0] * 0.0)
+
+
+def test_a_derivative_of_ones_own_is_named_by_its_own_line() -> None:
+    found = case_of(Edge(Steep.apply)).first_bad
+    assert found is not None
+    assert (found.operation, found.derivative_of) == ("div", "")
+    line = Steep.backward.__code__.co_firstlineno
+    assert found.source == f"test_first_bad.py:{line + 2}"
+
+
+def test_what_helps_is_said_of_the_derivative() -> None:
+    made = case_of(Edge(lambda x: (x * 0.0).sqrt()))
+    diagnosis = examine(made, 0)
+    found = next(f for f in diagnosis.findings if f.code == "non-finite-loss")
+    assert "no finite derivative" in found.cause
+    assert "sqrt(0)" in found.evidence["operation"]
 
 
 def test_nothing_is_named_where_all_is_finite() -> None:

@@ -12,13 +12,18 @@ import pytest
 
 import chainrule as cr
 from chainrule.book import sections
-from chainrule.doctor import Symptom, labels, registered
+from chainrule.doctor import Diagnosis, Symptom, labels, registered, space
 from chainrule.doctor.evidence import RISK, SICK
 from chainrule.doctor.finding import COMPONENTS, SEVERITIES
+from chainrule.doctor.setup import run
+from chainrule.errors import NonFiniteError
 from chainrule.text import Message
+from tests.doctor import printed
 
 SYMPTOMS = registered()
 BY_CODE = {symptom.code: symptom for symptom in SYMPTOMS}
+#: What is decided on by changes whose code has no names for what it needs.
+PROSE = ("missing",)
 each = pytest.mark.parametrize("symptom", SYMPTOMS, ids=lambda s: s.code)
 
 
@@ -35,6 +40,25 @@ def test_the_sick_example_is_found(symptom: Symptom) -> None:
         assert found.evidence.keys() <= labels.EVIDENCE.keys()
         assert found.curves.keys() <= labels.EVIDENCE.keys()
     assert {*diagnosis.examined, *diagnosis.not_examined} <= labels.PARTS.keys()
+    check_what_is_printed(diagnosis)
+
+
+def check_what_is_printed(diagnosis: Diagnosis) -> None:
+    """What findings and usual changes print as code is code, and can be made."""
+    case = diagnosis.case
+    assert case is not None
+    made = [f.change for f in diagnosis.findings if f.change is not None]
+    if case.refused is None and case.single:
+        made += [*space.space(case, diagnosis.findings), *space.finer(case)]
+    for change in (one for several in made for one in several.single):
+        if change.slots[0] in PROSE:
+            continue
+        assert not printed.unreadable(change)
+        printed.run(case.setup, change)
+        if change.slots == ("loss",) and case.runs:
+            # A loss that the end of the network does not go with would be refused.
+            error = run(case.prepared(change, steps=1)).error
+            assert error is None or isinstance(error, NonFiniteError), change
 
 
 @pytest.mark.one_in(4, first=1)

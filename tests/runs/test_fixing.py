@@ -267,7 +267,7 @@ def test_dropout_within_a_layer(tmp_path: Path) -> None:
     assert layers[0]["dropout"] == 0.0
     assert layers[2] == {"class": "Linear", "init": "kaiming_normal"}
     # Of the weights within the layer the file has no word.
-    assert "#   + 0.linear1: nn.init.kaiming_normal_(weight)" in diff
+    assert '["0.linear1"]): nn.init.kaiming_normal_(layer.weight)' in diff
 
 
 @pytest.mark.parametrize(

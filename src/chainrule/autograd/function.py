@@ -20,7 +20,7 @@ import numpy as np
 from chainrule.composites.composite import Composite
 from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.graph.batching import Samples
-from chainrule.graph.context import context, no_grad
+from chainrule.graph.context import context, no_grad, within
 from chainrule.graph.emit import emit, trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Cotangent, Node, Value
@@ -259,7 +259,8 @@ class _Call:
             wrap(full_like(v, 0.0) if g is None else g) if g or ctx._zeros else None
             for g, v in zip(gs, inputs)
         ]
-        result = self.function.backward(ctx, *wrapped)
+        with within("derived", None):  # it is written out, in lines of its own
+            result = self.function.backward(ctx, *wrapped)
         found: tuple[Any, ...] = result if isinstance(result, tuple) else (result,)
         name = self.name
         if len(found) != len(self.args):

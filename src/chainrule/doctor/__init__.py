@@ -40,19 +40,20 @@ What is wrong by itself (it does not run, its loss is no number) is sick too.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.doctor import evidence
 from chainrule.doctor.case import Case
-from chainrule.doctor.diagnosis import Diagnosis, ranked
+from chainrule.doctor.diagnosis import REFUSED, Diagnosis, ranked
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
 from chainrule.doctor.live import Watch
 from chainrule.doctor.loops import LoopWatch
 from chainrule.doctor.range_test import RangeTest, lr_find
 from chainrule.doctor.registry import Symptom, registered
+from chainrule.doctor.setup import run
 from chainrule.doctor.study import StudyDiagnosis
 from chainrule.doctor.subject import need_trainer
 from chainrule.errors import ChainruleWarning
@@ -146,6 +147,18 @@ def diagnose(
     return examine(case, trainer.seed)
 
 
+def _unmoved(case: Case, findings: Sequence[Finding]) -> frozenset[str]:
+    """Return the codes of findings whose change leaves a training refused as it was."""
+    if all(f.code != REFUSED for f in findings):
+        return frozenset()
+    made = {f.code: f.change for f in findings if f.change and f.code != REFUSED}
+    asked = case.trial.error
+    assert asked is not None
+    same = (asked.what, asked.got)
+    errors = {k: run(case.prepared(c, steps=1)).error for k, c in made.items()}
+    return frozenset(k for k, e in errors.items() if e and (e.what, e.got) == same)
+
+
 def examine(case: Case, seed: int) -> Diagnosis:
     """Look for all symptoms in a case; Ctrl-C ends it with what was found."""
     findings: list[Finding] = []
@@ -180,7 +193,7 @@ def examine(case: Case, seed: int) -> Diagnosis:
     if case.refused is not None:
         case.not_examined["network"] = _("the data were refused")
     return Diagnosis(
-        ranked(findings, registered()),
+        ranked(findings, registered(), _unmoved(case, findings)),
         case.examined,
         case.not_examined,
         case.budget.seconds,

@@ -85,6 +85,8 @@ class Case(Standing):
                 self.baseline,
                 max(self.noise(before[0], after[0]), chance if self.fitted else 0.0),
                 self.share,
+                self.prepared().steps,
+                self.setup.steps,
             )
             gain, tried = result.gain, seed + 1
             if tried < evidence.SEEDS:

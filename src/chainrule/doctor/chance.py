@@ -45,5 +45,13 @@ def compared(
     ]
     noise = case.noise(*means)
     return Comparison(
-        change, case.metric, tuple(before), scores, case.baseline, noise, case.share
+        change,
+        case.metric,
+        tuple(before),
+        scores,
+        case.baseline,
+        noise,
+        case.share,
+        case.prepared().steps,
+        case.setup.steps,
     )

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from chainrule import nn
+from chainrule import nn, optim
 from chainrule.data import Dataset
 from chainrule.doctor import weights
-from chainrule.doctor.constructors import code, constructors, loss_shown, table
+from chainrule.doctor.constructors import (
+    code,
+    constructors,
+    loss_shown,
+    rate_shown,
+    schedule_shown,
+    table,
+)
 from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup, as_drawn, redraw
+from chainrule.doctor.weights import Fan
 from chainrule.errors import ChainruleError
 from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
@@ -25,7 +33,6 @@ from chainrule.optim.schedule import Schedule
 from chainrule.random import Generator
 from chainrule.random.generator import stream
 from chainrule.text import _, joined
-from chainrule.text.numbers import number
 
 #: Layers of the library that multiply by several matrices of one form, units first.
 SEVERAL = (
@@ -51,18 +58,18 @@ def rate_times(setup: Setup, factor: float) -> Change | None:
                 store["lr"] = scaled(store["lr"], factor)
 
     what = _("a lower learning rate") if factor < 1 else _("a higher learning rate")
-    before, after = f"lr={number(rate)}", f"lr={number(rate * factor)}"
+    before, after = f"lr={rate_shown(rate)}", f"lr={rate_shown(rate * factor)}"
     groups = [(i, g.own["lr"]) for i, g in enumerate(_groups(setup)) if "lr" in g.own]
     told: dict[str, dict[str, Any]] = {"optimizer": {"lr": _short(rate * factor)}}
     bounds = _bounds(schedule)
     if bounds:
         told["schedule"] = {k: _short(v * factor) for k, v in bounds.items()}
-        before += "".join(f", {k}={number(v)}" for k, v in bounds.items())
-        after += "".join(f", {k}={number(v * factor)}" for k, v in bounds.items())
+        before += "".join(f", {k}={rate_shown(v)}" for k, v in bounds.items())
+        after += "".join(f", {k}={rate_shown(v * factor)}" for k, v in bounds.items())
     for i, own in groups:
         place = f'\noptimizer.param_groups[{i}]["lr"]: '
-        before += f"{place}{own!r}"
-        after += f"{place}{scaled(own, factor)!r}"
+        before += f"{place}{schedule_shown(own)}"
+        after += f"{place}{schedule_shown(scaled(own, factor))}"
     told = {} if groups else told
     return Change(what, before, after, apply, slots=("rate",), settings=told or None)
 
@@ -148,10 +155,10 @@ def _shown(optimizer: RuleOptimizer) -> str:
     """Return an optimiser as one writes it: what differs from its defaults, and lr."""
     kind, given = type(optimizer), dict(optimizer.defaults)
     usual = kind().defaults
-    rate = given.pop("lr").shown()
-    told = [f"lr={number(rate) if isinstance(rate, float) else repr(rate)}"]
+    told = [f"lr={schedule_shown(given.pop('lr'))}"]
     told += [f"{k}={v!r}" for k, v in given.items() if usual.get(k) != v]
-    return f"optimizer=optim.{kind.__name__}({', '.join(told)})"
+    name = f"{'optim.' if hasattr(optim, kind.__name__) else ''}{kind.__name__}"
+    return f"optimizer={name}({', '.join(told)})"
 
 
 def clipped(setup: Setup) -> Change:
@@ -223,7 +230,7 @@ def activation(
         change.apply(setup)
         keep_variance(setup, relu=relu)
 
-    code, layers = _initialised(setup.model, relu=relu)
+    code, layers = _initialised(setup.model, setup.fans, relu=relu)
     after = joined("\n", [change.after, code])
     slots = (*change.slots, "weights")
     told = {**(change.layers or {}), **layers}
@@ -231,23 +238,51 @@ def activation(
 
 
 def _initialised(
-    model: Module, *, relu: bool
+    model: Module, fans: Mapping[str, Fan], *, relu: bool
 ) -> tuple[str, dict[str, tuple[dict[str, Any], ...]]]:
     """Return what :func:`keep_variance` does, as code, and as a run file says it."""
     owners = {n.rpartition(".")[0]: n for n, __ in model.named_parameters()}
     name = "kaiming_normal_" if relu else "xavier_normal_"
     word = ({"init": name.removesuffix("_")},)
     drawn = sorted(_odd(model))
-    lines = [f"nn.init.{name}(weight), nn.init.zeros_(bias)"]
-    lines += [_own_rule(model, path) for path in drawn]
+    lines = [*_drawn(model, fans, relu=relu), *(_own_rule(model, p) for p in drawn)]
     told = {path: word for path, n in owners.items() if is_of_product(model, n)}
     return joined("\n", lines), told | {path: ({"init": None},) for path in drawn}
+
+
+def _drawn(model: Module, fans: Mapping[str, Fan], *, relu: bool) -> Iterator[str]:
+    """Yield the lines of code that draw the weights of products, and their biases."""
+    layers: dict[str, set[str]] = {}
+    for name, p in model.named_parameters():
+        if is_of_product(model, name) and (p.ndim >= 2 or name.endswith("bias")):
+            path, __, own = name.rpartition(".")
+            layers.setdefault(path, set()).add(own)
+    weight = "kaiming_normal_" if relu else "xavier_normal_"
+    with_bias = [p for p, own in layers.items() if "bias" in own]
+    without = [p for p, own in layers.items() if "bias" not in own]
+    for paths, more in ((with_bias, ", nn.init.zeros_(layer.bias)"), (without, "")):
+        if paths:
+            listed = ", ".join(f'"{path}"' for path in paths)
+            yield (
+                f"for layer in map(model.get_submodule, [{listed}]): "
+                f"nn.init.{weight}(layer.weight){more}"
+            )
+    for name, deviation in weights.deviations(fans, relu=relu).items():
+        path, __, own = name.rpartition(".")
+        layer = f'model.get_submodule("{path}")' if path else "model"
+        place = f"{layer}.{own}"
+        if not own.isidentifier():
+            place = f'dict(model.named_parameters())["{name}"]'
+        yield f"nn.init.normal_({place}, 0, {rate_shown(deviation)})"
+        for bias, __ in weights.biases(model, name):
+            yield f"nn.init.zeros_({layer}.{bias.rpartition('.')[2]})"
 
 
 def _own_rule(model: Module, path: str) -> str:
     """Return a line that says of a module that its own rule draws its weights."""
     kind = type(model.get_submodule(path)).__name__
-    return _("{path}: as {kind} draws them", path=path, kind=kind)
+    said = _("{path}: as {kind} draws them", path=path, kind=kind)
+    return joined(" ", ["#", said])
 
 
 def keep_variance(setup: Setup, *, relu: bool) -> None:
@@ -313,7 +348,7 @@ def variance(setup: Setup, *, relu: bool) -> Change:
     def apply(setup: Setup) -> None:
         keep_variance(setup, relu=relu)
 
-    after, told = _initialised(setup.model, relu=relu)
+    after, told = _initialised(setup.model, setup.fans, relu=relu)
     what = _("initial weights that keep the variance")
     return Change(what, "weights", after, apply, slots=("weights",), layers=told)
 
@@ -345,7 +380,7 @@ def fresh_weights(setup: Setup, paths: Sequence[str], before: str) -> Change | N
                 weights.draw(setup.model, setup.fans, path)
 
     lines = [
-        _("{path}: as nn.Linear draws them", path=p)
+        joined(" ", ["#", _("{path}: as nn.Linear draws them", path=p)])
         if p in foreign
         else _own_rule(setup.model, p)
         for p in paths
@@ -450,7 +485,8 @@ def standardised_targets(setup: Setup) -> Change:
             y = ((np.asarray(part.y, np.float64) - mean) / scale).astype(np.float32)
             setattr(setup, name, Dataset(part.x, y))
 
-    before, after = "model", "nn.Sequential(model, nn.Unstandardize.of(train.y))"
+    before = "model"
+    after = "model = nn.Sequential(model, nn.Unstandardize.of(train.y))"
     loss = setup.loss
     if isinstance(loss, nn.Loss) and output_semantics.is_regression(loss):
         # The loss is that of standardised targets, as here; else gradients would grow

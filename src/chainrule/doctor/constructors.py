@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from chainrule import nn
+from chainrule import nn, optim
 from chainrule.doctor import weights
 from chainrule.nn import Module
+from chainrule.optim.schedule import Schedule
 
 
 def code(model: Module, path: str) -> str:
@@ -26,7 +29,65 @@ def _named(model: Module, path: str) -> str:
     if written.startswith("nn."):
         return written
     inner = any(True for __ in module.children())
-    return f"{type(module).__name__}(…)" if inner else repr(module)
+    return f"{type(module).__name__}(...)" if inner else named(module)
+
+
+def named(value: Any) -> str:
+    """Return an object of somebody's own as one writes it: by name, or by its repr.
+
+    >>> from operator import add
+    >>> named(add), named(lambda p, t: p - t), named(partial(add, 1)), named(object())
+    ('add', 'lambda p, t: ...', 'partial(add, 1)', 'object(...)')
+    """
+    if isinstance(value, partial):
+        made: Any = value
+        given = [named(made.func), *map(named, made.args)]
+        given += [f"{k}={named(v)}" for k, v in made.keywords.items()]
+        return f"partial({', '.join(given)})"
+    name = getattr(value, "__name__", None)
+    if isinstance(name, str) and name.isidentifier():
+        bound = getattr(value, "__self__", None)
+        own = bound is not None and not inspect.ismodule(bound)
+        return f"{named(bound)}.{name}" if own else name
+    if name == "<lambda>":
+        return f"lambda {', '.join(inspect.signature(value).parameters)}: ..."
+    shown = repr(value)
+    return shown if _is_expression(shown) else f"{type(value).__name__}(...)"
+
+
+def _is_expression(text: str) -> bool:
+    """Return whether a text is an expression of Python."""
+    try:
+        ast.parse(text, mode="eval")
+    except SyntaxError:
+        return False
+    return "\n" not in text
+
+
+def schedule_shown(schedule: Any) -> str:
+    """Return a rate or a schedule as code: its classes are those of ``optim``.
+
+    >>> schedule_shown(optim.StepLR(0.5, 10)).partition("(")[0]
+    'optim.StepLR'
+    """
+    known = schedule.shown() if isinstance(schedule, Schedule) else schedule
+    if isinstance(known, float):
+        return rate_shown(known)
+
+    def placed(match: re.Match[str]) -> str:
+        return f"{'optim.' if hasattr(optim, match[1]) else ''}{match[0]}"
+
+    return re.sub(r"\b([A-Z]\w*)\(", placed, repr(known))
+
+
+def rate_shown(rate: float) -> str:
+    """Return a learning rate, or another number, as code: without what groups digits.
+
+    >>> rate_shown(1000.0), rate_shown(3e-5), rate_shown(0.1 * 3)
+    ('1000', '3e-5', '0.3')
+    """
+    mantissa, sign, exponent = f"{rate:.9g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if sign else mantissa
 
 
 def constructors(
@@ -53,4 +114,9 @@ def table(module: Module) -> tuple[dict[str, Any], ...]:
 
 def loss_shown(loss: Any) -> str:
     """Return a loss as one gives it to a Trainer."""
-    return f"loss={'nn.' if hasattr(nn, type(loss).__name__) else ''}{loss!r}"
+    if getattr(nn, type(loss).__name__, None) is type(loss):
+        return f"loss=nn.{loss!r}"
+    name = named(loss)
+    if getattr(nn.functional, name, None) is loss:
+        return f"loss=nn.functional.{name}"
+    return f"loss={name}"

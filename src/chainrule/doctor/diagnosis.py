@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,8 @@ from chainrule.util.validation import maybe, whole
 
 #: A cause gains at least this share of what a consequence's own change gains.
 AS_MUCH = 0.9
+#: The symptom of a training that does not begin.
+REFUSED = "does-not-run"
 
 
 @dataclass
@@ -172,7 +174,11 @@ class Diagnosis:
         return page.page(self)
 
 
-def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Finding]:
+def ranked(
+    findings: Sequence[Finding],
+    known: Sequence[Symptom],
+    unmoved: Container[str] = (),
+) -> list[Finding]:
     """Return findings with the likeliest causes first, consequences below their cause.
 
     Sick causes, one of which may be enough to mend, stand above all consequences.
@@ -182,6 +188,9 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
     change gained. What a change leaves behind another one by as much as counts as sick,
     it does not cure: its finding is a risk, unless nothing else is sick. So is a
     consequence that a cause explains.
+
+    ``unmoved``: codes of findings whose change leaves the training refused as it was:
+    they do not explain that it does not run.
     """
     best = max(map(_gain, findings), default=0.0)
     sick = [f for f in findings if f.severity == "sick"]
@@ -205,6 +214,7 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
             other
             for other in order
             if f.code in explains[other.code]
+            and not (f.code == REFUSED and other.code in unmoved)
             and SEVERITIES.index(other.severity) <= SEVERITIES.index(f.severity)
             and (
                 other.comparison is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +89,8 @@ class Comparison:
         noise: the standard error of the difference, for so many held-out rows.
         share: of the steps that were asked for, which the runs had; 1 for all, 0 where
             they only began.
+        steps, asked: the steps of a run with the setup as it was, and those that were
+            asked for.
     """
 
     change: Change
@@ -98,6 +100,8 @@ class Comparison:
     baseline: float
     noise: float
     share: float
+    steps: int = 0
+    asked: int = 0
 
     def _mean(self, scores: tuple[float | None, ...]) -> float:
         """Return the mean score; no numbers are worth no more than any score."""
@@ -113,11 +117,14 @@ class Comparison:
 
     def evidence(self) -> dict[str, Any]:
         """Return the scores by name, for a finding."""
-        return {
+        found = {
             f"{self.metric}_as_asked": mean_of(self.before),
             f"{self.metric}_with_change": mean_of(self.after),
             "seeds": len(self.before),
         }
+        if self.steps < self.asked and mean_of(self.before) is not None:
+            found |= {"trial_steps": self.steps, "asked_steps": self.asked}
+        return found
 
 
 def mean_of(scores: tuple[float | None, ...]) -> float | None:
@@ -232,6 +239,19 @@ class Fix:
             "steps": self.steps,
             "finding": self.finding,
         }
+
+
+def measured(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield labels and values of evidence as people read them.
+
+    >>> short = {"accuracy_as_asked": 0.5, "trial_steps": 126, "asked_steps": 504}
+    >>> list(measured(short))
+    [('accuracy as asked, after 126 of 504 steps', '50.0%')]
+    """
+    steps, asked = (evidence.get(k) for k in ("trial_steps", "asked_steps"))
+    for key, value in evidence.items():
+        if key not in ("trial_steps", "asked_steps") or None in (steps, asked):
+            yield labels.evidence(key, steps, asked), shown(key, value)
 
 
 def shown(key: str, value: Any) -> str:

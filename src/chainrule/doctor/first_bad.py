@@ -1,18 +1,21 @@
-"""The first operation of a forward pass whose result is not a finite number.
+"""The first operation of a training step whose result is not a finite number.
 
 The step is worked out once more by the NumPy references, and walked back from what is
 not finite to the operation whose inputs all are. A composite and the body of a loop are
-opened, so that the operation itself is named: of √(√(x − 2)) the inner root.
+opened, so that the operation itself is named: of √(√(x − 2)) the inner root. Of a
+derivative that is none the operation is named whose derivative it is: of √x at 0 the
+root, with its input, and not the division by 0 in its rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from chainrule.autograd.function import CUSTOM
 from chainrule.composites.control import cond, scan
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import attrs_at, evaluate_all, solve_sizes
@@ -35,6 +38,8 @@ class FirstBad:
         within: the composites and loops that it is a part of, the outermost first.
         scope: the module.
         source: ``file:line`` of the user's code, or None.
+        derivative_of: the operation whose derivative it is, with its operands there:
+            ``sqrt(0)``; "" for none.
         role: ``forward``, ``backward`` or ``update``.
         inputs: its operands at that element, or their ranges, as text.
         result: ``nan``, ``inf`` or ``-inf``.
@@ -52,11 +57,16 @@ class FirstBad:
     count: int
     size: int
     step: int | None = None
+    derivative_of: str = ""
 
     @property
     def call(self) -> str:
         """The operation with its operands: ``sqrt(-1) = nan``."""
-        return f"{self.operation}({', '.join(self.inputs)}) = {self.result}"
+        call = f"{self.operation}({', '.join(self.inputs)}) = {self.result}"
+        if not self.derivative_of:
+            return call
+        what = self.derivative_of
+        return _("{call}, in the derivative of {what}", call=call, what=what)
 
     @property
     def where(self) -> str:
@@ -73,17 +83,28 @@ class FirstBad:
 def find(graph: Graph, arrays: Sequence[Any]) -> FirstBad | None:
     """Return the first bad operation of a graph on these inputs, or None."""
     with np.errstate(all="ignore"):
-        return _find(graph, arrays, None, (), "", None)
+        return _find(graph, arrays, None, _Place())
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a graph runs that a node has opened: what that node says of itself.
+
+    ``lines``: whether its operations are of lines of the user's. Those of a composite
+    are not: its body is traced once, wherever it is met first.
+    """
+
+    within: tuple[str, ...] = ()
+    scope: str = ""
+    source: str | None = None
+    role: str = ""
+    derivative_of: str = ""
+    step: int | None = None
+    lines: bool = True
 
 
 def _find(
-    graph: Graph,
-    arrays: Sequence[Any],
-    sizes: Sizes | None,
-    within: tuple[str, ...],
-    scope: str,
-    source: str | None,
-    step: int | None = None,
+    graph: Graph, arrays: Sequence[Any], sizes: Sizes | None, outer: _Place
 ) -> FirstBad | None:
     if sizes is None:
         shapes = [(v.shape, np.shape(a)) for v, a in zip(graph.inputs, arrays)]
@@ -95,13 +116,36 @@ def _find(
         return None
     inputs = [known[v] for v in node.inputs]
     results = [known[v] for v in node.outputs if v is not None]
-    place = node.scope or scope, node.source or source
-    name = (*within, node.primitive.name)
+    forward = node.derived
+    source = (forward or node).source if outer.lines else None
+    place = replace(
+        outer,
+        scope=node.scope or outer.scope,
+        source=source or outer.source,
+        role=outer.role or node.role,
+    )
+    if forward is not None:
+        what = _derived(forward, known, *_first_wrong(results))
+        place = replace(place, derivative_of=what)
+    within = (*place.within, node.primitive.name)
+    lines = place.lines and node.primitive in (scan, cond, CUSTOM)
     for body, given, t in _opened(node, inputs, sizes):
-        inner = _find(body, given, None, name, *place, step if t is None else t)
+        step = place.step if t is None else t
+        inside = replace(place, within=within, step=step, lines=lines)
+        inner = _find(body, given, None, inside)
         if inner is not None:
             return inner
-    return _described(node, inputs, results, within, *place, step)
+    return _described(node, inputs, results, place)
+
+
+def _derived(
+    forward: Node, known: dict[Value, Array], shape: tuple[int, ...], at: Any
+) -> str:
+    """Return an operation with its operands where its derivative is no number."""
+    name, inputs = forward.primitive.name, forward.inputs[:SHOWN]
+    if not all(v in known for v in inputs):
+        return name  # it ran in another graph, such as the body of a loop
+    return f"{name}({', '.join(_operand(known[v], shape, at) for v in inputs)})"
 
 
 def _origin(value: Value, known: dict[Value, Array]) -> Node | None:
@@ -162,30 +206,31 @@ def _steps(
         carry = [np.asarray(known[v]) for v in body.outputs[:carries]]
 
 
+def _first_wrong(results: list[Array]) -> tuple[tuple[int, ...], Any]:
+    """Return the shape of the first bad result, and where its first bad number is."""
+    bad = next(a for a in results if not _finite(a))
+    wrong = ~np.isfinite(bad)
+    return bad.shape, np.unravel_index(int(wrong.reshape(-1).argmax()), bad.shape)
+
+
 def _described(
-    node: Node,
-    inputs: list[Array],
-    results: list[Array],
-    within: tuple[str, ...],
-    scope: str,
-    source: str | None,
-    step: int | None,
+    node: Node, inputs: list[Array], results: list[Array], place: _Place
 ) -> FirstBad:
     """Return what people are told of a bad operation."""
     bad = next(a for a in results if not _finite(a))
-    wrong = ~np.isfinite(bad)
-    at = np.unravel_index(int(wrong.reshape(-1).argmax()), bad.shape)
+    shape, at = _first_wrong(results)
     return FirstBad(
         node.primitive.name,
-        within,
-        scope,
-        source,
-        node.role,
-        tuple(_operand(a, bad.shape, at) for a in inputs[:SHOWN]),
+        place.within,
+        place.scope,
+        place.source,
+        place.role,
+        tuple(_operand(a, shape, at) for a in inputs[:SHOWN]),
         f"{float(bad[at]):g}",
-        int(wrong.sum()),
+        int((~np.isfinite(bad)).sum()),
         int(bad.size),
-        step,
+        place.step,
+        place.derivative_of,
     )
 
 

@@ -342,6 +342,8 @@ class Search:
                 case.baseline,
                 case.noise(before[0], after[0]),
                 case.share,
+                case.prepared().steps,
+                case.setup.steps,
             )
             if compared.gain > 0:
                 code = self._code(tried.changes)

@@ -38,6 +38,8 @@ EVIDENCE = {
         for of, template in SCORES.items()
     },
     "seeds": _("seeds"),
+    "trial_steps": _("steps of the trial runs"),
+    "asked_steps": _("steps that were asked for"),
     # refusals
     "refused": _("refused"),
     "expected": _("expected"),
@@ -249,13 +251,24 @@ ACROSS = {
 }
 
 
-def evidence(key: str) -> str:
+def evidence(key: str, steps: int | None = None, asked: int | None = None) -> str:
     """Return the label of a piece of evidence, in the language in use.
+
+    ``steps``, ``asked``: of the runs of a score, and of the run that was asked for.
 
     >>> evidence("accuracy_with_change"), evidence("gain_of_weights")
     ('accuracy with the change', 'std(W)·√(inputs)')
+    >>> evidence("accuracy_as_asked", 126, 504)
+    'accuracy as asked, after 126 of 504 steps'
     """
-    return translated(EVIDENCE[key])
+    label = translated(EVIDENCE[key])
+    if not key.endswith("_as_asked") or steps is None or asked is None:
+        return label
+    if steps >= asked:
+        return label
+    return tr(
+        "{label}, after {n:,} of {asked:,} steps", label=label, n=steps, asked=asked
+    )
 
 
 def part(key: str) -> str:

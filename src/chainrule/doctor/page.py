@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.doctor import labels
-from chainrule.doctor.finding import Comparison, Finding, mean_of, shown
+from chainrule.doctor.finding import Comparison, Finding, mean_of, measured, shown
 from chainrule.doctor.view import (
     Diagnosis,
     cost,
@@ -96,7 +96,11 @@ def _scores(compared: Comparison) -> str:
         scores["of_constant_answer"] = compared.baseline
     return views.bars(
         [
-            (labels.evidence(f"{metric}_{of}"), value or 0.0, shown(metric, value))
+            (
+                labels.evidence(f"{metric}_{of}", compared.steps, compared.asked),
+                value or 0.0,
+                shown(metric, value),
+            )
             for of, value in scores.items()
         ]
     )
@@ -113,9 +117,7 @@ def _finding(finding: Finding, depth: int) -> str:
         where = f"{tr('where:')} {translated(finding.where)}"
         parts.append(views.paragraph(where))
     if finding.evidence:
-        measured = finding.evidence.items()
-        rows = ((labels.evidence(k), shown(k, v)) for k, v in measured)
-        parts.append(_pairs(tr("measured"), rows))
+        parts.append(_pairs(tr("measured"), measured(finding.evidence)))
     parts.append(_curves(finding.curves))
     if finding.comparison is not None:
         parts.append(_scores(finding.comparison))

@@ -277,6 +277,8 @@ def _comparison(kept: Mapping[str, Any]) -> Comparison:
         float(kept["baseline"]),
         float(kept["noise"]),
         float(kept["share"]),
+        int(kept.get("steps", 0)),
+        int(kept.get("asked", 0)),
     )
 
 

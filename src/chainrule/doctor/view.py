@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.doctor import labels
-from chainrule.doctor.finding import Finding, Fix, shown
+from chainrule.doctor.finding import Finding, Fix, measured, shown
 from chainrule.doctor.fixes import Spent
 from chainrule.errors import visible_lines
 from chainrule.html import views
@@ -118,8 +118,7 @@ def _curves(curves: Mapping[str, Any]) -> Iterator[str]:
 def evidence(finding: Finding) -> str:
     """Return a finding's evidence in one line."""
     return tr("; ").join(
-        f"{labels.evidence(key)} {shown(key, value)}"
-        for key, value in finding.evidence.items()
+        f"{label} {value}" for label, value in measured(finding.evidence)
     )
 
 

@@ -76,18 +76,26 @@ def is_of_library(module: Module) -> bool:
 def keep_variance(model: Module, known: Mapping[str, Fan], *, relu: bool) -> None:
     """Draw weights of products so that layers keep the variance (He, Glorot)."""
     parameters = dict(model.named_parameters())
-    for name, fan in known.items():
-        scale = 2 / fan.inputs if relu else 2 / (fan.inputs + fan.outputs)
-        normal_(parameters[name], 0.0, math.sqrt(scale))
-        for __, bias in _biases(model, name):
+    for name, deviation in deviations(known, relu=relu).items():
+        normal_(parameters[name], 0.0, deviation)
+        for __, bias in biases(model, name):
             zeros_(bias)
+
+
+def deviations(known: Mapping[str, Fan], *, relu: bool) -> dict[str, float]:
+    """Return the deviations of weights of products that keep the variance."""
+    scales = {
+        name: 2 / fan.inputs if relu else 2 / (fan.inputs + fan.outputs)
+        for name, fan in known.items()
+    }
+    return {name: math.sqrt(scale) for name, scale in scales.items()}
 
 
 def can_draw(model: Module, known: Mapping[str, Fan], path: str) -> bool:
     """Return whether all parameters of a module are weights of products, or biases."""
     own = [n for n, __ in model.named_parameters() if _module(n) == path]
     weights = [n for n in own if n in known]
-    drawn = {*weights, *(n for w in weights for n, __ in _biases(model, w))}
+    drawn = {*weights, *(n for w in weights for n, __ in biases(model, w))}
     return bool(weights) and drawn == {*own}
 
 
@@ -99,11 +107,11 @@ def draw(model: Module, known: Mapping[str, Fan], path: str) -> None:
             continue
         bound = 1 / math.sqrt(fan.inputs)
         uniform_(parameters[name], -bound, bound)
-        for __, bias in _biases(model, name):
+        for __, bias in biases(model, name):
             uniform_(bias, -bound, bound)
 
 
-def _biases(model: Module, name: str) -> list[tuple[str, Parameter]]:
+def biases(model: Module, name: str) -> list[tuple[str, Parameter]]:
     """Return the biases beside a weight: of one axis, in the module of the weight."""
     path = _module(name)
     return [

@@ -261,7 +261,9 @@ def graph_of_samples(
         recorded = body or any(v is not None and v.tracked for v in node.outputs)
         scope = context.scope if body else node.scope
         role = context.role if body else node.role
-        with absolute_scope(scope, role), within("grad", context.grad and recorded):
+        derived = context.derived if body else node.derived
+        place = absolute_scope(scope, role, derived)
+        with place, within("grad", context.grad and recorded):
             if any(flags):
                 results = apply_to_samples(
                     node.primitive, values, flags, size, node.attrs

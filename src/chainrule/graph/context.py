@@ -138,6 +138,7 @@ class Context(threading.local):
         trace: the tracing in progress.
         grad: whether derivatives are remembered.
         scope, role: of the nodes that are recorded.
+        derived: the node whose derivative is being recorded, or None.
         autocast: whether products of float32 are computed in bfloat16.
         autocast_traced: whether that was set in the function that is being traced, so
             that no caller decides it.
@@ -151,6 +152,7 @@ class Context(threading.local):
     grad: bool
     scope: str
     role: str
+    derived: Node | None
     autocast: bool
     autocast_traced: bool
     stream: Any
@@ -160,6 +162,7 @@ class Context(threading.local):
     def __init__(self) -> None:
         self.trace, self.stream = None, None
         self.grad, self.scope, self.role = True, "", "forward"
+        self.derived = None
         self.autocast = self.autocast_traced = False
         self.exceptions = []
         with np.errstate(all="call", call=self._note):
@@ -262,17 +265,22 @@ def set_default_dtype(d: Any) -> None:
 
 
 class absolute_scope(Block):  # noqa: N801 - used like a function; every node of a derivative
-    """A context manager that sets the module path and role of all recorded nodes."""
+    """A context manager that sets the module path and role of all recorded nodes.
 
-    __slots__ = ("role", "scope")
+    ``derived``: the node whose derivative they are, which is none elsewhere.
+    """
 
-    def __init__(self, scope: str, role: str) -> None:
-        self.scope, self.role = scope, role
+    __slots__ = ("derived", "role", "scope")
+
+    def __init__(self, scope: str, role: str, derived: Node | None = None) -> None:
+        self.scope, self.role, self.derived = scope, role, derived
 
     def __enter__(self) -> None:
         here = context.__dict__  # as in within
-        opened.top = [self, (here["scope"], here["role"]), opened.top]
+        before = here["scope"], here["role"], here["derived"]
+        opened.top = [self, before, opened.top]
         here["scope"], here["role"] = self.scope, self.role
+        here["derived"] = self.derived
 
     def __exit__(self, *error: Any) -> None:
         entry = opened.top
@@ -280,18 +288,18 @@ class absolute_scope(Block):  # noqa: N801 - used like a function; every node of
             leave(self, error[1])
             return
         here = context.__dict__
-        here["scope"], here["role"] = entry[1]
+        here["scope"], here["role"], here["derived"] = entry[1]
         opened.top = entry[2]
 
-    def undo(self, saved: tuple[str, str]) -> None:
-        context.scope, context.role = saved
+    def undo(self, saved: tuple[str, str, Node | None]) -> None:
+        context.scope, context.role, context.derived = saved
 
 
 def scope(name: str) -> absolute_scope:
     """Return a context manager that labels recorded nodes with the module ``name``."""
     outer = context.scope
     path = f"{outer}.{name}" if outer and name else outer or name
-    return absolute_scope(path, context.role)
+    return absolute_scope(path, context.role, context.derived)
 
 
 def role(name: str) -> within:

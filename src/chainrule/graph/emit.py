@@ -56,8 +56,9 @@ def emit(
 ) -> tuple[Value, ...]:
     """Record a graph node without computing; return its outputs, of known types.
 
-    Scope, role and source are those of the surroundings, or of ``origin``. ``types``
-    are those of the outputs, or values like them, where they are known.
+    Scope, role, source and what it is derived of are those of the surroundings, or of
+    ``origin``. ``types`` are those of the outputs, or values like them, where they are
+    known.
     """
     trace = context.trace
     if trace is not None:
@@ -73,6 +74,7 @@ def emit(
     else:
         place = (origin.scope, origin.role, origin.source)
     node = Node(primitive, inputs, attrs, *place)
+    node.derived = (context if origin is None else origin).derived
     values = [
         Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
         for i, t in enumerate(types)
@@ -119,16 +121,16 @@ class tracing(Block):  # noqa: N801 - used like a function
     def __init__(self, trace: Trace | None = None) -> None:
         self.trace = trace
 
-    def saved(self) -> tuple[Trace | None, str, str]:
-        return context.trace, context.scope, context.role
+    def saved(self) -> tuple[Trace | None, str, str, Node | None]:
+        return context.trace, context.scope, context.role, context.derived
 
     def change(self) -> Trace:
         trace = context.trace = self.trace or GraphTrace()
-        context.scope, context.role = "", "forward"
+        context.scope, context.role, context.derived = "", "forward", None
         return trace
 
-    def undo(self, saved: tuple[Trace | None, str, str]) -> None:
-        context.trace, context.scope, context.role = saved
+    def undo(self, saved: tuple[Trace | None, str, str, Node | None]) -> None:
+        context.trace, context.scope, context.role, context.derived = saved
 
 
 def trace(

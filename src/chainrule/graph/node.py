@@ -224,6 +224,7 @@ class Node:
         scope: the module path it came from, such as ``1`` or ``encoder.0``.
         role: ``forward``, ``backward`` or ``update``.
         source: ``file:line`` of the user's code, where it is known.
+        derived: the node that it is of the derivative of, while tracing; else None.
         number: counts nodes up in the order of their creation, which is an order
             in which they can run.
     """
@@ -231,6 +232,7 @@ class Node:
     __slots__ = (
         "_outputs",
         "attrs",
+        "derived",
         "inputs",
         "number",
         "primitive",
@@ -245,6 +247,7 @@ class Node:
     scope: str
     role: str
     source: str | None
+    derived: Node | None
     number: int
 
     def __init__(
@@ -258,7 +261,7 @@ class Node:
     ) -> None:
         self.primitive, self.inputs, self.attrs = primitive, inputs, attrs
         self.scope, self.role, self.source = scope, role, source
-        self.number = next(_numbers)
+        self.number, self.derived = next(_numbers), None
         self._outputs: tuple[Any, ...] = ()
 
     def set_outputs(self, outputs: tuple[Value, ...], *, weakly: bool = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,7 +150,7 @@ class InFile:
         if rest:
             if len(rest) == len(change.layers or {}):
                 raise NotSaid
-            lines = [_line(change.after, path) for path in rest]
+            lines = dict.fromkeys(_line(change.after, path) for path in rest)
             left = Change(change.what, "", "\n".join(lines), change.apply)
         return Draft(text, places, options), left
 
@@ -232,9 +233,10 @@ _STANDARDISED = {"model": {"standardize": True}}
 def _line(code: str, path: str) -> str:
     """Return what the code of a change says of a layer's weights."""
     lines = code.splitlines()
-    own = (line for line in lines if line.startswith(f"{path}: "))
-    given = (f"{path}: {line}" for line in lines if line.startswith("nn.init."))
-    return next(own, None) or next(given)
+    own = (line for line in lines if line.startswith(f"# {path}: "))
+    given = (line for line in lines if line.startswith("for ") and f'"{path}"' in line)
+    alone = (re.sub(r"\[.*?\]", f'["{path}"]', line) for line in given)
+    return next(own, None) or next(alone)
 
 
 def _leaves(model: Module) -> Iterator[tuple[str, dict[str, Any]]]:

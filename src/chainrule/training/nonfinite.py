@@ -103,7 +103,16 @@ def describe(
 
 
 def _hints(node: Node) -> list[str]:
-    """Return suggested fixes if the logarithm of a probability is not finite."""
+    """Return suggested fixes for a derivative, and for the log of a probability."""
+    if node.derived is not None:
+        forward = node.derived.primitive.name
+        return [
+            _(
+                "keep the input of {forward} off the point where its derivative is not "
+                "finite, such as 0 of a root",
+                forward=forward,
+            )
+        ]
     if node.primitive is not losses.log_score:
         return []
     return [
@@ -174,9 +183,13 @@ def _place(node: Node, array: Array) -> str:
     """Describe a graph node with NaN or infinity: operation, layer and source line."""
     wrong = np.ravel(array)[~np.isfinite(np.ravel(array))]
     name = node.primitive.name
+    if node.derived is not None:
+        forward = node.derived.primitive.name
+        name = _("{name} of the derivative of {forward}", name=name, forward=forward)
     if node.scope:
         name = _("{name} in '{scope}'", name=name, scope=node.scope)
-    origin = ", ".join(part for part in (node.role, node.source) if part)
+    source = (node.derived or node).source or node.source
+    origin = ", ".join(part for part in (node.role, source) if part)
     if array.size == 1:
         return _(
             "{wrong} of {name} ({origin})", wrong=wrong[0], name=name, origin=origin

@@ -48,7 +48,7 @@ def tangents(roots: Values, seeds: Mapping[Value, Value]) -> dict[Value, Value]:
         outputs = [y for y in node.outputs if y is not None]
         if not any_tracked(tuple(outputs)) or all(t is None for t in directions):
             continue
-        with absolute_scope(node.scope, context.role):
+        with absolute_scope(node.scope, context.role, node):
             known.update(zip(outputs, _pushed(node, directions, outputs), strict=True))
     return known
 

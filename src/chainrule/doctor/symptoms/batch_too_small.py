@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from chainrule import nn, optim
 from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
@@ -9,6 +11,8 @@ from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.subject import BATCH
 from chainrule.text import _
 
+#: Layers that take mean and variance of a batch.
+NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
 #: Batches up to this are suspected: Masters & Luschi 2018 find 2 to 32 best, with rates
 #: that suit them.
 SMALL = 4
@@ -39,7 +43,32 @@ def batch_too_small(case: Case) -> Found | None:
     if severity is None:
         return None
     evidence = {"batch_size": setup.batch_size, "rows": len(setup.train)}
-    return Found(severity, "batch_size", evidence, comparison=best)
+    cause, advice = _of_one_row(case)
+    return Found(
+        severity, "batch_size", evidence, comparison=best, cause=cause, advice=advice
+    )
+
+
+def _of_one_row(case: Case) -> tuple[str | None, str | None]:
+    """Return why a batch norm of single rows learns nothing, and what helps, or None.
+
+    Only where each channel has one number in a row: of a picture it has many.
+    """
+    if case.setup.batch_size > 1:
+        return None, None
+    outputs, modules = case.seen or {}, case.setup.model.named_modules()
+    norms = [n for n, m in modules if isinstance(m, NORMS) and n in outputs]
+    if not any(math.prod(outputs[n].shape[2:]) == 1 for n in norms):
+        return None, None
+    cause = _(
+        "batch norm takes the mean of the batch away, and of one row that is the row "
+        "itself: while it trains its outputs are β whatever the input is, and nothing "
+        "in front of it is learnt"
+    )
+    return cause, _(
+        "batches of several rows, such as 32; or nn.LayerNorm, which needs no "
+        "other rows"
+    )
 
 
 @batch_too_small.sick

@@ -64,7 +64,7 @@ def constant_weights(case: Case) -> Found | None:
     first = own[bad[0]]
     value = float(first.reshape(-1)[0])
     same = bool((first == first.reshape(-1)[0]).all())
-    before = f"{bad[0]} = {value:g}" if same else f"{bad[0]}: equal rows"
+    before = f"# {bad[0]} = {value:g}" if same else f"# {bad[0]}: equal rows"
     change = changes.fresh_weights(case.setup, paths, before)
     severity, best = None, None
     if change is not None and case.can_be_sick:

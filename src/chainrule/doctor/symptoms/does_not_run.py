@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from chainrule import nn
-from chainrule.doctor import examples, space
+from chainrule.doctor import changes, examples, space
 from chainrule.doctor.case import Case
+from chainrule.doctor.finding import Change
+from chainrule.doctor.network import SIGMOID
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import run
 from chainrule.errors import NonFiniteError, ShapeError
@@ -23,7 +25,8 @@ from chainrule.text import _
 def does_not_run(case: Case) -> Found | None:
     """Find a training that ``fit`` refuses, but for numbers that are not finite.
 
-    What a step of Adam runs with, the optimiser was to blame for.
+    What a step of Adam runs with, the optimiser was to blame for; and a loss of several
+    classes, where that of one output runs in its place.
     """
     if case.refused is not None:
         return None
@@ -35,18 +38,32 @@ def does_not_run(case: Case) -> Found | None:
     evidence = {"refused": error.what}
     evidence |= {"expected": error.expected} if error.expected else {}
     evidence |= {"got": error.got} if error.got else {}
-    change = space.adam(case.setup)
-    by_optimizer = run(case.prepared(change, steps=1)).error is None
     component = "architecture" if isinstance(error, ShapeError) else "loss"
+    for part, change in (
+        ("optimizer", space.adam(case.setup)),
+        ("loss", _loss_of_one_output(case)),
+    ):
+        if change is None or run(case.prepared(change, steps=1)).error is not None:
+            continue
+        return Found(
+            *("sick", part, evidence, change),
+            advice=error.fix,
+            confidence=1.0,
+            component=part,
+        )
     return Found(
-        "sick",
-        "optimizer" if by_optimizer else "",
-        evidence,
-        change if by_optimizer else None,
-        advice=error.fix,
-        confidence=1.0,
-        component="optimizer" if by_optimizer else component,
+        "sick", "", evidence, advice=error.fix, confidence=1.0, component=component
     )
+
+
+def _loss_of_one_output(case: Case) -> Change | None:
+    """Return the loss of one output in place of one of several classes, or None."""
+    classes = isinstance(case.setup.loss, nn.CrossEntropyLoss | nn.NLLLoss)
+    if not classes or case.network is None:
+        return None
+    sigmoid = case.network.end_kind == SIGMOID
+    make = nn.BCELoss if sigmoid else nn.BCEWithLogitsLoss
+    return changes.loss(case.setup, make, _("the loss of one output"))
 
 
 @does_not_run.sick

@@ -28,7 +28,7 @@ from chainrule.text import _
     reference=_("book 3.3; Goodfellow, Bengio & Courville 2016, 4.1"),
 )
 def non_finite_loss(case: Case) -> Found | None:
-    """The first operation, forward, with its inputs: see ``first_bad``."""
+    """The first operation with its inputs, or whose derivative: see ``first_bad``."""
     if case.refused is not None:
         return None
     error = case.trial.error
@@ -36,7 +36,7 @@ def non_finite_loss(case: Case) -> Found | None:
         return None
     evidence = {"refused": error.what, "step": len(case.trial.losses) + 1}
     found = case.first_bad
-    where = ""
+    where, cause, advice = "", None, None
     if found is not None:
         where = found.where
         evidence |= {
@@ -45,9 +45,25 @@ def non_finite_loss(case: Case) -> Found | None:
             "numbers": found.size,
             "pass": found.role,
         }
+        if found.derivative_of:
+            cause, advice = _EDGE
     elif error.got:
         evidence["first_seen"] = error.got
-    return Found("sick", where, evidence, confidence=1.0)
+    return Found("sick", where, evidence, confidence=1.0, cause=cause, advice=advice)
+
+
+#: Why a derivative is no number where the result is one, and what helps.
+_EDGE = (
+    _(
+        "the operation has a result there, and no finite derivative: that of √x is "
+        "1/(2√x), and at 0 it has no value. In the backward pass 0 · ∞ is NaN, also "
+        "where the result is not used"
+    ),
+    _(
+        "keep the input of the operation off that point: (x + 1e-12).sqrt(), or "
+        "cr.where(x > 0, x, 1.0) in front of it; a where() behind it does not help"
+    ),
+)
 
 
 class _Roots(nn.Module):

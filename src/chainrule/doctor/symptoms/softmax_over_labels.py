@@ -62,6 +62,8 @@ def _sigmoids(case: Case, ends: list[str], mend: int) -> Change | None:
     if ends:
         what = _("a sigmoid in place of the softmax")
         made.append(changes.layer(setup, ends, nn.Sigmoid, what))
+    elif case.network is not None and case.network.end_kind == SOFTMAX:
+        return None  # the softmax is no module: it stays, and scores are wanted
     if mend or not ends:
         make = nn.BCELoss if ends else nn.BCEWithLogitsLoss
         made.append(changes.loss(setup, make, _("a loss for each label")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from chainrule import nn
 from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
@@ -21,8 +23,8 @@ RATIO = 1e-3
     stage=4,
     looks=_("the loss stays where it began, and the first layers never change"),
     why=_(
-        "δ is multiplied by f′ and Wᵀ at every layer: σ′ ≤ ¼ and tanh′ ≤ 1 shrink it "
-        "geometrically with the depth"
+        "δ is multiplied by f′ and Wᵀ at every layer: derivatives below 1 (σ′ ≤ ¼, "
+        "tanh′ ≤ 1) and small weights shrink it geometrically with the depth"
     ),
     fix=_("ReLU with weights of its variance, normalisation, or fewer layers"),
     reference=_("book 3.8; Glorot & Bengio 2010; He et al. 2015"),
@@ -48,6 +50,15 @@ def vanishing_gradient(case: Case) -> Found | None:
     }
     curves = {"grad_norm_of_layers": of_layers}
     assert case.network is not None
+    cause, advice = _causes(case)
+    found = partial(
+        Found,
+        where=norms[0][0],
+        evidence=evidence,
+        curves=curves,
+        cause=cause,
+        advice=advice,
+    )
     squashing = [x.path for x in case.network.activations(*SQUASHING)]
     if case.network.end_kind in SQUASHING:
         squashing = squashing[:-1]
@@ -60,21 +71,41 @@ def vanishing_gradient(case: Case) -> Found | None:
     relu = bool(case.network.activations(RELU))
     variance = changes.variance(case.setup, relu=relu)
     if case.explained("vanishing-gradient"):
-        return Found("risk", norms[0][0], evidence, other or variance, curves=curves)
+        return found("risk", change=other or variance)
     severity, best, part = case.judge_each(
         ("initialisation", variance),
         ("activation", other),
         ("architecture", shallower(case.setup)),
     )
     if severity is None:
-        return Found("risk", norms[0][0], evidence, other or variance, curves=curves)
-    return Found(
-        severity,
-        norms[0][0],
-        evidence,
-        comparison=best,
-        component=part,
-        curves=curves,
+        return found("risk", change=other or variance)
+    return found(severity, comparison=best, component=part)
+
+
+def _causes(case: Case) -> tuple[str | None, str | None]:
+    """Return why the gradient vanishes, and what helps, by the activations there are.
+
+    None: the words of the symptom, which speak of sigmoid and tanh.
+    """
+    assert case.network is not None
+    if case.network.activations(*SQUASHING):
+        return None, None
+    if case.network.activations(RELU):
+        cause = _(
+            "δ is multiplied by f′ and Wᵀ at every layer: f′ of a ReLU is 0 or 1, so "
+            "where about half of the units are 0, weights with a variance below "
+            "2/inputs shrink it geometrically with the depth"
+        )
+        return cause, _(
+            "weights of the variance that a ReLU keeps, 2/inputs; normalisation; or "
+            "fewer layers"
+        )
+    cause = _(
+        "δ is multiplied by f′ and Wᵀ at every layer: weights that are small for their "
+        "number of inputs shrink it geometrically with the depth"
+    )
+    return cause, _(
+        "initial weights that keep the variance, normalisation, or fewer layers"
     )
 
 

@@ -144,7 +144,7 @@ def _edited() -> Change:
             setup.train = setup.train.rows(np.flatnonzero(~wrong))
 
     what = _("no training rows that their neighbours contradict")
-    after = "train.rows(those that neighbours confirm)"
+    after = "train.rows(confirmed)  # by their neighbours"
     return Change(what, "train", after, apply, slots=("rows",))
 
 

@@ -173,6 +173,19 @@ def _rows(x: Tensor) -> Tensor:
     return x.reshape(-1, x.shape[-1])
 
 
+def _distribution(classes: int) -> str:
+    """Return what helps where targets of so many classes are no distributions."""
+    if classes == 1:
+        return _(
+            "a single output tells yes from no: nn.BCEWithLogitsLoss(), or "
+            "nn.BCELoss() behind nn.Sigmoid(); or one output a class"
+        )
+    return _(
+        "where several classes hold at once, or none, nn.BCEWithLogitsLoss(), or "
+        "nn.BCELoss() behind nn.Sigmoid(); else divide each row by its sum"
+    )
+
+
 class CrossEntropyLoss(ClassLoss):
     """Cross-entropy −Σᵢ yᵢ ln ŷᵢ over the classes (2.5.1, 3.3 (2)).
 
@@ -252,10 +265,7 @@ class CrossEntropyLoss(ClassLoss):
         if y.ndim and y.ndim == len(prediction_shape):
             axis = _axis(prediction_shape)
             if y.shape[axis] == prediction_shape[axis]:
-                fix = _(
-                    "divide each row by its sum; where several classes hold at "
-                    "once, take nn.BCEWithLogitsLoss()"
-                )
+                fix = _distribution(y.shape[axis])
                 return check_distributions(
                     "CrossEntropyLoss", _("the target"), y, fix, axis
                 )

@@ -194,3 +194,63 @@ def test_distances_are_no_scores() -> None:
 
     found = diagnosed(Distances(), one_hot(), loss=loss)
     assert "loss-of-wrong-sign" not in [f.code for f in found.findings], str(found)
+
+
+def masks(channels: int = 0) -> tuple[Any, Any]:
+    """Return noisy images of a bright square, and which pixels it covers."""
+    draw = np.random.default_rng(0)
+    y = np.zeros((200, 6, 6), np.float32)
+    for mask, (a, b) in zip(y, draw.integers(0, 4, (200, 2)), strict=True):
+        mask[a : a + 3, b : b + 3] = 1
+    x = (y + draw.normal(0, 0.2, y.shape)).astype(np.float32)[:, None]
+    return x, y.reshape(200, -1) if not channels else y[:, None]
+
+
+def painter(*ends: nn.Module) -> nn.Module:
+    return examples.drawn(
+        lambda: (
+            nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU())
+            .append(nn.Conv2d(8, 1, 3, padding=1))
+            .append(nn.Sigmoid())
+            .extend(ends)
+        )
+    )
+
+
+def overlap(p: cr.Tensor, t: cr.Tensor) -> cr.Tensor:
+    """The dice coefficient of two masks, which is 1 where they agree."""
+    return (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
+
+
+@pytest.mark.parametrize("channels", [0, 1])
+def test_an_overlap_that_is_minimised_is_named_and_cured(channels: int) -> None:
+    ends = () if channels else (nn.Flatten(),)
+    found = diagnosed(painter(*ends), masks(channels), loss=overlap, lr=0.02)
+    cause = first(found)
+    assert (cause.code, cause.severity) == ("loss-of-wrong-sign", "sick"), str(found)
+    assert cause.comparison is not None
+    assert cause.comparison.metric == "accuracy"
+    assert cause.comparison.gain > 0.3
+
+
+@pytest.mark.parametrize("channels", [0, 1])
+def test_one_that_is_maximised_is_healthy(channels: int) -> None:
+    def loss(p: cr.Tensor, t: cr.Tensor) -> cr.Tensor:
+        return 1 - overlap(p, t)
+
+    ends = () if channels else (nn.Flatten(),)
+    found = diagnosed(painter(*ends), masks(channels), loss=loss, lr=0.02)
+    assert found.findings == [], str(found)
+    assert "accuracy" in str(found.examined["score"])
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), crossed], ids=["nn", "own"])
+def test_below_chance_by_other_rows_is_no_wrong_sign(loss: Any) -> None:
+    """Held-out rows of a class that no training row has."""
+    x = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    y = np.digitize(x[:, 0], [-0.5, 0.5])
+    part = y < 2
+    held = (x[~part], y[~part])
+    model = examples.mlp(2, 3)
+    found = diagnosed(model, (x[part], y[part]), loss=loss, validation=held)
+    assert "loss-of-wrong-sign" not in [f.code for f in found.findings], str(found)

@@ -18,8 +18,8 @@ from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.tensor import tensor
 
-#: So many rows are asked about.
-ROWS = 256
+#: So many rows are asked about; of large outputs fewer, so many numbers.
+ROWS, FEWEST, NUMBERS = 256, 8, 1 << 20
 #: Answers of right, undecided and wrong rows, of the right class and of the others: as
 #: scores, and as probabilities.
 SCORES = ((2.0, -2.0), (0.0, 0.0), (-2.0, 2.0))
@@ -62,18 +62,25 @@ def are_labels(y: Array) -> bool:
     return y.ndim == 2 and y.shape[1] > 1 and bool(np.isin(y, (0, 1)).all())
 
 
-def asked(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> Asked:
+def asked(
+    loss: Callable[..., Any], y: Array, shape: tuple[Any, ...], *, shares: bool = False
+) -> Asked:
     """Return what a loss of one's own asks, given targets and an output's shape.
 
     Args:
         loss: is called as ``loss(outputs, targets)``.
         y: the targets, as the loss gets them.
         shape: of the outputs, behind the axis of the rows.
+        shares: whether the outputs are shares, as behind a sigmoid: a loss that
+            prefers the wrong ones asks for them all the same. Of others the least may
+            win, such as of distances.
     """
-    y = y[:ROWS]
-    if len(shape) > 1 or not all(isinstance(size, int) for size in shape):
+    if not all(isinstance(size, int) for size in shape):
         return Asked("unknown")
-    width = shape[0] if shape else 1
+    width = int(np.prod(shape))
+    y = y[: max(FEWEST, min(ROWS, NUMBERS // max(width, 1)))]
+    if len(shape) > 1 and y.shape[1:] != shape:
+        return Asked("unknown")
     if y.dtype.kind in "iu" and y.ndim == 1 and width > 1:
         if not 0 <= y.min() <= y.max() < width:
             return Asked("classes")  # which the data's own symptom says
@@ -95,7 +102,13 @@ def asked(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> Asked:
             # Margins, such as the hinge loss: the sign is the class.
             if _tells(loss, y, flat.reshape(form) > 0, (SCORES,)):
                 return Asked("binary", 0.0)
-    return Asked("quantities" if _values(loss, y, shape) else "unknown")
+    if _values(loss, y, shape):
+        return Asked("quantities")
+    if shares and np.isin(y, (0, 1)).all() and 0 < flat.mean() < 1:
+        for form in dict.fromkeys([(len(y), *shape), y.shape]):
+            if _tells(loss, y, 1 - flat.reshape(form), (SHARES,)):
+                return Asked("classes" if is_one_hot(flat) else "binary", 0.5)
+    return Asked("unknown")
 
 
 def _tells(loss: Any, y: Array, right: Array, scales: Any = (SCORES, SHARES)) -> Any:

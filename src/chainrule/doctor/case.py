@@ -299,11 +299,19 @@ class Case(Standing):
         """Return the outputs of modules on the first rows; None: they cannot run."""
         if not self.single or self.network is None:
             return None
-        x, model = setup.train.x, setup.copy().model
         try:
-            return network.seen(model, _tensor(x[:rows], model))
+            return self.outputs_of(setup, setup.train.x[:rows])
         except ChainruleError:
             return None
+
+    @staticmethod
+    def outputs_of(setup: Setup, x: Array) -> dict[str, Array]:
+        """Return the outputs of a setup's modules on rows, as in prediction, by path.
+
+        The model is a copy. Errors are those of its layers.
+        """
+        model = setup.copy().model
+        return network.seen(model, _tensor(x, model))
 
     @cached_property
     def without_gradient(self) -> list[str]:

@@ -60,7 +60,7 @@ QUESTIONS = (
             *("over-regularised", "labels-without-signal", "does-not-learn"),
             *("wrong-labels", "class-not-trained-on", "constant-columns"),
             *("rounded-inputs", "loss-ignores-targets", "missing-values"),
-            "rows-scaled-alone",
+            *("rows-scaled-alone", "rows-mixed"),
         ),
     ),
     Question(
@@ -105,7 +105,10 @@ QUESTIONS = (
             "A score is worth as much as its rows: they must be new to the network, "
             "and a constant answer must not reach it."
         ),
-        ("rows-in-both-parts", "imbalanced-classes", "one-class", "overfitting"),
+        (
+            *("rows-in-both-parts", "target-among-inputs", "imbalanced-classes"),
+            *("one-class", "overfitting", "rows-mixed"),
+        ),
     ),
     Question(
         _("Why is each run's score another one?"),

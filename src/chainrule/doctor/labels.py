@@ -50,6 +50,7 @@ EVIDENCE = {
     "columns": _("columns"),
     "constant_columns": _("constant columns"),
     "repeated_columns": _("pairs of equal columns"),
+    "columns_that_are_the_target": _("columns that are the target"),
     "held_out_rows": _("held-out rows"),
     "validation_rows": _("validation rows looked at"),
     "share_of_validation_rows_trained_on": _(
@@ -109,6 +110,10 @@ EVIDENCE = {
     "share_of_outputs_at_ends": _("share of outputs at the ends of their range"),
     "share_of_outputs_out_of_range": _("share of outputs outside their range"),
     "share_of_outputs_that_are_0": _("share of outputs that are 0"),
+    "change_by_other_rows": _(
+        "change of a row's outputs by the other rows, in standard deviations of outputs"
+    ),
+    "change_by_order": _("change by the order of the rows"),
     # initial weights
     "layers_of_equal_units": _("layers whose units are equal"),
     "still_equal_after_trial": _("of these still equal after the trial"),

@@ -361,7 +361,9 @@ class Subject:
         assert self.network is not None
         assert self.network.output is not None
         loss, shape = self.setup.copy().loss, self.network.output.shape
-        return asked(loss, np.asarray(self.train.y), tuple(shape[1:]))
+        shares = self.network.end_kind in (network.SIGMOID, network.SOFTMAX)
+        y = np.asarray(self.train.y)
+        return asked(loss, y, tuple(shape[1:]), shares=shares)
 
     @cached_property
     def heard(self) -> Heard | None:

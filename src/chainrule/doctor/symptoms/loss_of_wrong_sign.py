@@ -14,6 +14,7 @@ from chainrule.doctor.finding import Change
 from chainrule.doctor.heard import ENDS
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import Setup
+from chainrule.doctor.subject import is_own
 from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.tensor import Tensor, tensor
@@ -56,16 +57,23 @@ RISE = 1e-3
     ),
 )
 def loss_of_wrong_sign(case: Case) -> Found | None:
-    """The loss falls, and the score ends below chance; sick where −loss cures.
+    """A loss of one's own that is smaller, the surer wrong answers are; −loss cures.
 
-    Of a function of one's own on classes: it is smaller, the surer wrong answers are,
-    and −loss does no worse. On quantities: it is smaller, the farther its outputs are
-    from the targets.
+    On quantities: it is smaller, the farther its outputs are from the targets. One that
+    takes no such answers is of the wrong sign where the score ends below chance.
     """
     if case.refused is not None or case.network is None or not case.single:
         return None
-    if (found := _rewards_wrong_answers(case)) is not None:
-        return found
+    if not is_own(case.setup.loss):
+        return None  # below chance by such a loss is something else, such as other rows
+    answers = _of_answers(case)
+    if answers is not None and _rise(answers):
+        best = case.compare(_negated(case.setup))
+        # A network of distances, of which the least wins, does worse with −loss.
+        if best is not None and best.gain >= -2 * best.noise:
+            return Found("sick", "loss", answers, comparison=best, confidence=0.9)
+    if answers is not None and _rise(dict(reversed(answers.items()))):
+        return None  # it is right
     if case.task == "unknown":
         return _rewards_distance(case)
     if not case.runs or not case.can_be_sick:
@@ -90,30 +98,24 @@ def loss_of_wrong_sign(case: Case) -> Found | None:
     return Found(severity, "loss", evidence, comparison=best, curves=curves)
 
 
-def _rewards_wrong_answers(case: Case) -> Found | None:
-    """Compare a loss of one's own of wrong, undecided and right answers."""
-    loss, truth = case.setup.loss, _right(case)
-    if isinstance(loss, nn.Loss) or truth is None or not case.runs:
+def _of_answers(case: Case) -> dict[str, float] | None:
+    """Return the loss of wrong, undecided and right answers; None: it takes none."""
+    truth = _right(case)
+    if truth is None or not case.runs:
         return None
-    setup, y = case.setup.copy(), tensor(np.asarray(case.train.y[:ROWS]))
+    setup, y = case.setup.copy(), tensor(np.asarray(case.train.y[: len(truth)]))
     assert case.network is not None
     end = ENDS.get(case.network.end_kind)
-    evidence: dict[str, float] = {}
+    losses: dict[str, float] = {}
     with no_grad():
         for name, sure in ANSWERS.items():
             answers = tensor((sure * (2 * truth - 1)).astype(np.float32))
             answers = answers if end is None else end(answers)
             try:
-                evidence[name] = float(setup.loss(answers, y).item())
+                losses[name] = float(setup.loss(answers, y).item())
             except Exception:  # noqa: BLE001 - of the user's loss
                 return None
-    if not _rise(evidence):
-        return None
-    best = case.compare(_negated(case.setup))
-    # A network of distances, of which the least wins, does worse with −loss.
-    if best is None or best.gain < -2 * best.noise:
-        return None
-    return Found("sick", "loss", evidence, comparison=best, confidence=0.9)
+    return losses
 
 
 def _right(case: Case) -> Array | None:

@@ -74,7 +74,9 @@ def emit(
     else:
         place = (origin.scope, origin.role, origin.source)
     node = Node(primitive, inputs, attrs, *place)
-    node.derived = (context if origin is None else origin).derived
+    derived = (context if origin is None else origin).derived
+    if derived is not None:
+        node.derive(derived)
     values = [
         Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
         for i, t in enumerate(types)

@@ -224,15 +224,14 @@ class Node:
         scope: the module path it came from, such as ``1`` or ``encoder.0``.
         role: ``forward``, ``backward`` or ``update``.
         source: ``file:line`` of the user's code, where it is known.
-        derived: the node that it is of the derivative of, while tracing; else None.
         number: counts nodes up in the order of their creation, which is an order
             in which they can run.
     """
 
     __slots__ = (
+        "_derived",
         "_outputs",
         "attrs",
-        "derived",
         "inputs",
         "number",
         "primitive",
@@ -247,7 +246,6 @@ class Node:
     scope: str
     role: str
     source: str | None
-    derived: Node | None
     number: int
 
     def __init__(
@@ -261,7 +259,7 @@ class Node:
     ) -> None:
         self.primitive, self.inputs, self.attrs = primitive, inputs, attrs
         self.scope, self.role, self.source = scope, role, source
-        self.number, self.derived = next(_numbers), None
+        self.number = next(_numbers)
         self._outputs: tuple[Any, ...] = ()
 
     def set_outputs(self, outputs: tuple[Value, ...], *, weakly: bool = False) -> None:
@@ -278,6 +276,15 @@ class Node:
         if self._outputs and isinstance(self._outputs[0], reference):
             return tuple([ref() for ref in self._outputs])
         return self._outputs
+
+    @property
+    def derived(self) -> Node | None:
+        """The node that it is of the derivative of, while tracing; else None."""
+        return getattr(self, "_derived", None)
+
+    def derive(self, node: Node) -> None:
+        """Say of which node's derivative it is a part."""
+        self._derived = node  # eager nodes have none: they do not take the time
 
     def free(self, why: dict[str, str] | None = None) -> None:
         """Release a graph node's inputs, so that no derivative can pass through it."""

@@ -103,7 +103,7 @@ def test_scores_of_shorter_runs_say_so() -> None:
     told = dict(measured(compared.evidence()))
     steps, asked = case.prepared().steps, case.setup.steps
     assert steps < asked
-    assert f"accuracy as asked, after {steps:,} of {asked:,} steps" in told
+    assert f"accuracy as asked, at step {steps:,} of {asked:,}" in told
     assert "accuracy as asked" not in told
 
 

@@ -22,8 +22,6 @@ from tests.doctor import printed
 
 SYMPTOMS = registered()
 BY_CODE = {symptom.code: symptom for symptom in SYMPTOMS}
-#: What is decided on by changes whose code has no names for what it needs.
-PROSE = ("missing",)
 each = pytest.mark.parametrize("symptom", SYMPTOMS, ids=lambda s: s.code)
 
 
@@ -51,8 +49,6 @@ def check_what_is_printed(diagnosis: Diagnosis) -> None:
     if case.refused is None and case.single:
         made += [*space.space(case, diagnosis.findings), *space.finer(case)]
     for change in (one for several in made for one in several.single):
-        if change.slots[0] in PROSE:
-            continue
         assert not printed.unreadable(change)
         printed.run(case.setup, change)
         if change.slots == ("loss",) and case.runs:

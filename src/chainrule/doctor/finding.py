@@ -246,7 +246,7 @@ def measured(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
     >>> short = {"accuracy_as_asked": 0.5, "trial_steps": 126, "asked_steps": 504}
     >>> list(measured(short))
-    [('accuracy as asked, after 126 of 504 steps', '50.0%')]
+    [('accuracy as asked, at step 126 of 504', '50.0%')]
     """
     steps, asked = (evidence.get(k) for k in ("trial_steps", "asked_steps"))
     for key, value in evidence.items():

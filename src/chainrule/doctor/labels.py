@@ -264,7 +264,7 @@ def evidence(key: str, steps: int | None = None, asked: int | None = None) -> st
     >>> evidence("accuracy_with_change"), evidence("gain_of_weights")
     ('accuracy with the change', 'std(W)·√(inputs)')
     >>> evidence("accuracy_as_asked", 126, 504)
-    'accuracy as asked, after 126 of 504 steps'
+    'accuracy as asked, at step 126 of 504'
     """
     label = translated(EVIDENCE[key])
     if not key.endswith("_as_asked") or steps is None or asked is None:
@@ -272,7 +272,7 @@ def evidence(key: str, steps: int | None = None, asked: int | None = None) -> st
     if steps >= asked:
         return label
     return tr(
-        "{label}, after {n:,} of {asked:,} steps", label=label, n=steps, asked=asked
+        "{label}, at step {n:,} of {asked:,}", label=label, n=steps, asked=asked
     )
 
 

@@ -95,9 +95,10 @@ def _filled(value: float) -> Change:
             filled = np.where(x == value, middle, x).astype(np.float32)
             setattr(setup, name, Dataset(filled, part.y, classes=part.classes))
 
-    shown = number(value)
-    after = f"x = np.where(x == {shown}, np.median of the column, x)"
-    what = _("medians in place of {value}", value=shown)
+    missing = f"x == {value!r}"
+    middles = f"np.nanmedian(np.where({missing}, np.nan, x), 0)"
+    after = f"x = np.where({missing}, {middles}, x)"
+    what = _("medians in place of {value}", value=number(value))
     return Change(what, "x", after, apply, slots=("missing",))
 
 

@@ -271,9 +271,7 @@ def evidence(key: str, steps: int | None = None, asked: int | None = None) -> st
         return label
     if steps >= asked:
         return label
-    return tr(
-        "{label}, at step {n:,} of {asked:,}", label=label, n=steps, asked=asked
-    )
+    return tr("{label}, at step {n:,} of {asked:,}", label=label, n=steps, asked=asked)
 
 
 def part(key: str) -> str:

@@ -21,6 +21,7 @@ from chainrule.doctor import (
     draws,
     evidence,
     examples,
+    initialising,
 )
 from chainrule.doctor.symptoms.weights_badly_scaled import weights_badly_scaled
 from chainrule.runs import diagnosing
@@ -285,7 +286,7 @@ def test_such_weights_are_drawn_anew_where_they_are_strange(
     for model in (usual, strange):
         own = {n: p.numpy().copy() for n, p in model.layer.named_parameters()}
         made = case(model, rows)
-        change = changes.variance(made.setup, relu=True)
+        change = initialising.variance(made.setup, relu=True)
         new = dict(made.prepared(change).model.named_parameters())
         first = max((n for n in own if "out_proj" not in n), key=lambda n: own[n].size)
         drawn.append(not np.array_equal(own[first], new[f"layer.{first}"].numpy()))
@@ -303,13 +304,13 @@ def test_fresh_weights_of_such_layers_are_not_strange() -> None:
     for seed in range(40):
         cr.manual_seed(seed)
         model = nn.Sequential(nn.GRU(8, 8), nn.LSTM(6, 8), nn.RNN(8, 32))
-        assert changes._odd(model) == frozenset(), seed
+        assert initialising._odd(model) == frozenset(), seed
     own = nn.Sequential(Own(8, 8), nn.GRU(8, 8))
     shared = nn.Sequential(own[1], own[1])
     for p in (*own[0].parameters(), *own[1].parameters()):
         nn.init.normal_(p, 0.0, 30.0)
-    assert changes._odd(own) == {"1"}  # the other one draws as nobody knows
-    assert changes._odd(shared) == {"0"}
+    assert initialising._odd(own) == {"1"}  # the other one draws as nobody knows
+    assert initialising._odd(shared) == {"0"}
 
 
 def test_weights_of_a_recurrent_layer_that_are_huge_are_named() -> None:

@@ -11,7 +11,15 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.doctor import Case, Change, changes, examples, rebuilding, space
+from chainrule.doctor import (
+    Case,
+    Change,
+    changes,
+    examples,
+    initialising,
+    rebuilding,
+    space,
+)
 from chainrule.doctor.constructors import loss_shown
 from chainrule.doctor.symptoms.labels_without_signal import labels_without_signal
 from chainrule.doctor.symptoms.learning_rate_too_small import learning_rate_too_small
@@ -241,7 +249,7 @@ def test_weights_are_drawn_as_printed(relu: bool) -> None:
     assert case.network is not None  # it knows what a weight of one's own sums over
     setup = case.setup
     assert setup.fans
-    change = changes.variance(setup, relu=relu)
+    change = initialising.variance(setup, relu=relu)
     assert not unreadable(change)
     copy = setup.copy()
     change.apply(copy)

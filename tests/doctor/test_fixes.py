@@ -18,6 +18,7 @@ from chainrule.doctor import (
     Diagnosis,
     changes,
     examples,
+    initialising,
     rebuilding,
     space,
 )
@@ -146,7 +147,7 @@ def test_changes_that_exclude_each_other_are_not_made_together() -> None:
         lambda s: changes.rate_times(s, 0.1),
         lambda s: changes.optimizer(s, lambda: optim.SGD(lr=0.2)),
         lambda s: changes.clipped(s),
-        lambda s: changes.variance(s, relu=True),
+        lambda s: initialising.variance(s, relu=True),
         lambda s: changes.activation(s, ["1", "3"], nn.Tanh, "x"),
         lambda s: changes.between(s, ["0"]),
         lambda s: changes.loss(s, nn.CrossEntropyLoss, "x"),
@@ -165,7 +166,7 @@ def test_each_change_says_what_it_decides_on_and_goes_with_the_others(
     one = make(setup)
     assert one.slots
     rest = [
-        changes.variance(setup, relu=True),
+        initialising.variance(setup, relu=True),
         changes.between(setup, ["2"]),
         changes.clipped(setup),
         changes.optimizer(setup, lambda: optim.AdamW(lr=0.01)),

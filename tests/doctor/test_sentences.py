@@ -10,7 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.doctor import Comparison, Finding, changes, examples, space
+from chainrule.doctor import Comparison, Finding, examples, initialising, space
 from chainrule.doctor.case import Case
 from chainrule.doctor.finding import measured
 
@@ -108,7 +108,7 @@ def test_scores_of_shorter_runs_say_so() -> None:
 
 
 def test_scores_of_whole_runs_are_as_asked() -> None:
-    change = changes.redrawn(())
+    change = initialising.redrawn(())
     scores = ((0.5,), (0.9,), 0.5, 0.0, 1.0)
     whole = Comparison(change, "accuracy", *scores, steps=504, asked=504)
     assert "accuracy as asked" in dict(measured(whole.evidence()))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from chainrule import nn
-from chainrule.doctor import Case, Change, changes, rebuilding, space
+from chainrule.doctor import Case, Change, changes, initialising, rebuilding, space
 from chainrule.runs import toml_edits
 from chainrule.runs.diagnosing import diagnosed
 from chainrule.runs.file import RunFile, load, parse
@@ -169,8 +169,8 @@ SAME: dict[str, Make] = {
 #: Those that draw others, or other random numbers: dropout's are by the layer's place.
 OTHER: dict[str, Make] = {
     "between": lambda s: changes.between(s, ["1"]),
-    "weights": lambda s: changes.variance(s, relu=True),
-    "fresh": lambda s: changes.fresh_weights(s, ["4"], "zeros"),
+    "weights": lambda s: initialising.variance(s, relu=True),
+    "fresh": lambda s: initialising.fresh_weights(s, ["4"], "zeros"),
     "activation": lambda s: changes.activation(s, ["5"], nn.ReLU, "x"),
     "tanh": lambda s: changes.activation(s, ["2", "5"], nn.Tanh, "x"),
     "wider": rebuilding.wider,
@@ -260,7 +260,7 @@ def test_dropout_within_a_layer(tmp_path: Path) -> None:
     setup = say.case.setup
     drops = [n for n, m in setup.model.named_modules() if isinstance(m, nn.Dropout)]
     change = changes.layer(setup, drops, nn.Identity, "x")
-    weights = changes.variance(setup, relu=True)
+    weights = initialising.variance(setup, relu=True)
     assert change is not None
     diff = say([change, weights])
     layers = tomllib.loads(patched(text, diff, tmp_path))["model"]["layers"]

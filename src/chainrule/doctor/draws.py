@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.doctor.changes import is_of_product, keep_variance, redrawn
 from chainrule.doctor.finding import Change
+from chainrule.doctor.initialising import is_of_product, keep_variance, redrawn
 from chainrule.doctor.setup import Setup, as_drawn
 from chainrule.graph.node import Array
 from chainrule.random import permutation

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from chainrule.doctor import changes, space
+from chainrule.doctor import changes, initialising, space
 from chainrule.doctor.case import Case
 from chainrule.doctor.evidence import MOST, RISK
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
@@ -116,7 +116,7 @@ class Search:
         self._kept = (MOST - 1) * case.prepared().steps
         self.space, self.finer = space.space(case, findings), space.finer(case)
         #: Further seeds draw other weights, where those given look like a draw.
-        self.redraw = changes.redrawn(as_drawn(case.setup.model))
+        self.redraw = initialising.redrawn(as_drawn(case.setup.model))
         self.tried: dict[Any, Tried] = {}
         for known in case.compared:  # whole runs, which the diagnosis has trained
             one, scores = known.change.single, list(known.after)

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from chainrule import nn, optim
-from chainrule.doctor import changes
+from chainrule.doctor import changes, initialising
 from chainrule.doctor.case import Case
 from chainrule.doctor.finding import Change, Finding
 from chainrule.doctor.network import RELU, SIGMOID, SOFTMAX, SQUASHING
@@ -159,7 +159,7 @@ def usual(case: Case) -> Iterator[Change]:
         what = _("leaky ReLU in place of ReLU")
         if change := changes.activation(setup, relus, nn.LeakyReLU, what):
             yield change
-        yield changes.variance(setup, relu=bool(relus) or not hidden)
+        yield initialising.variance(setup, relu=bool(relus) or not hidden)
         if not case.takes_indices and _far(case):
             yield changes.standardised(setup, case.feature_axes)
         if case.task == "quantities" and _far_targets(case):

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from chainrule.doctor import evidence, labels, network
-from chainrule.doctor.changes import redrawn
 from chainrule.doctor.draws import other_draw
 from chainrule.doctor.finding import Change, shown
+from chainrule.doctor.initialising import redrawn
 from chainrule.doctor.setup import PROBES, Record, Setup, as_drawn, run
 from chainrule.doctor.subject import SCORED, Subject, is_own
 from chainrule.errors import ChainruleError, NonFiniteError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule import nn
-from chainrule.doctor import changes, examples, weights
+from chainrule.doctor import examples, initialising, weights
 from chainrule.doctor.case import Case
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.subject import is_constant
@@ -65,7 +65,7 @@ def constant_weights(case: Case) -> Found | None:
     value = float(first.reshape(-1)[0])
     same = bool((first == first.reshape(-1)[0]).all())
     before = f"# {bad[0]} = {value:g}" if same else f"# {bad[0]}: equal rows"
-    change = changes.fresh_weights(case.setup, paths, before)
+    change = initialising.fresh_weights(case.setup, paths, before)
     severity, best = None, None
     if change is not None and case.can_be_sick:
         severity, best = case.judge(change)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule import nn
-from chainrule.doctor import changes, examples
+from chainrule.doctor import changes, examples, initialising
 from chainrule.doctor.case import Case
 from chainrule.doctor.changes import rate_times
 from chainrule.doctor.network import RELU, dead_share
@@ -60,7 +60,7 @@ def dead_units(case: Case) -> Found | None:
     tried = [
         ("activation", leaky),
         ("learning-rate", rate_times(case.setup, 0.1)),
-        ("initialisation", changes.variance(case.setup, relu=True)),
+        ("initialisation", initialising.variance(case.setup, relu=True)),
         ("architecture", shallower(case.setup)),
         ("architecture", wider(case.setup)),
     ]

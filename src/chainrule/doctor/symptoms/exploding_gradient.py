@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import nn, optim
-from chainrule.doctor import changes, examples
+from chainrule.doctor import changes, examples, initialising
 from chainrule.doctor.case import Case
 from chainrule.doctor.network import RELU
 from chainrule.doctor.registry import Found, symptom
@@ -61,7 +61,7 @@ def exploding_gradient(case: Case) -> Found | None:
         return Found("risk", "", evidence, clipped, curves=curves)
     severity, best, part = case.judge_each(
         ("optimizer", clipped),
-        ("initialisation", changes.variance(case.setup, relu=relu)),
+        ("initialisation", initialising.variance(case.setup, relu=relu)),
     )
     if severity is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import nn
-from chainrule.doctor import changes, examples
+from chainrule.doctor import changes, examples, initialising
 from chainrule.doctor.case import Case
 from chainrule.doctor.network import SIGMOID, SQUASHING
 from chainrule.doctor.registry import Found, symptom
@@ -50,7 +50,7 @@ def saturated_units(case: Case) -> Found | None:
         "share_of_outputs_at_ends": shares[worst],
         "rows_looked_at": case.rows_seen,
     }
-    variance = changes.variance(case.setup, relu=False)
+    variance = initialising.variance(case.setup, relu=False)
     what = _("ReLU in place of squashing activations")
     paths = [x.path for x in layers]
     if case.network.end_kind in SQUASHING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from chainrule import nn
-from chainrule.doctor import changes, examples
+from chainrule.doctor import changes, examples, initialising
 from chainrule.doctor.case import Case
 from chainrule.doctor.network import RELU, SQUASHING
 from chainrule.doctor.rebuilding import shallower
@@ -69,7 +69,7 @@ def vanishing_gradient(case: Case) -> Found | None:
     )
     other = changes.activation(case.setup, squashing, nn.ReLU, what)
     relu = bool(case.network.activations(RELU))
-    variance = changes.variance(case.setup, relu=relu)
+    variance = initialising.variance(case.setup, relu=relu)
     if case.explained("vanishing-gradient"):
         return found("risk", change=other or variance)
     severity, best, part = case.judge_each(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from chainrule import nn
-from chainrule.doctor import changes, examples
+from chainrule.doctor import examples, initialising
 from chainrule.doctor.case import Case
 from chainrule.doctor.network import RELU
 from chainrule.doctor.registry import Found, symptom
@@ -42,14 +42,14 @@ def weights_badly_scaled(case: Case) -> Found | None:
     gains = {
         n: float(p.numpy().astype("float64").std()) * inputs**0.5
         for n, p in case.setup.model.named_parameters()
-        if p.ndim > 1 and (inputs := changes.inputs_of(case.setup, n))
+        if p.ndim > 1 and (inputs := initialising.inputs_of(case.setup, n))
     }
     bad = {n: g for n, g in gains.items() if not LEAST <= g <= MOST}
     if not bad:
         return None
     assert case.network is not None
     relu = bool(case.network.activations(RELU))
-    change = changes.variance(case.setup, relu=relu)
+    change = initialising.variance(case.setup, relu=relu)
     severity, best = case.judge(change)
     if severity is None:
         return None

@@ -68,6 +68,53 @@ def test_medians_in_their_place_are_tried() -> None:
     assert np.array_equal(rows.x[:], before)  # nothing of the user's changes
 
 
+# -- parts that were scaled by their own numbers ---------------------------------------
+
+
+def standard(x: Any, by: Any = None) -> Any:
+    """Return columns with mean 0 and deviation 1, by the numbers of some rows."""
+    by = x if by is None else by
+    return ((x - by.mean(0)) / by.std(0)).astype(np.float32)
+
+
+def drifted() -> tuple[Any, Any, Any, Any]:
+    """Return rows and targets of two parts; the later ones lie elsewhere."""
+    x = RNG(0).uniform(0, 1, (500, 3)).astype(np.float32)
+    x[300:] += 1.5
+    y = (x.sum(1, keepdims=True) ** 2).astype(np.float32)
+    y = (y - y.mean()) / y.std()
+    return x[:300], y[:300], x[300:], y[300:]
+
+
+def test_parts_that_were_standardised_by_themselves() -> None:
+    """The later rows have lost where they lie; and know themselves what they are."""
+    x, y, held, truth = drifted()
+    model = examples.mlp(3, 1)
+    given: dict[str, Any] = {"loss": nn.MSELoss(), "epochs": 60}
+    later = Dataset(standard(held), truth)
+    found = diagnosed(model, Dataset(standard(x), y), validation=later, **given)
+    assert sick(found)[0] == "inputs-differ"
+    assert "by its own numbers" in str(found)
+
+
+def test_standardised_parts_of_one_kind() -> None:
+    x, y = examples.waves(600).x[:], examples.waves(600).y
+    y = (y + RNG(1).normal(0, 0.5, y.shape)).astype(np.float32)  # which leaves room
+    given: dict[str, Any] = {"loss": nn.MSELoss(), "epochs": 20}
+    rows = Dataset(standard(x[:400]), y[:400])
+    parts = {
+        "alone": Dataset(standard(x[400:]), y[400:]),
+        "alike": Dataset(standard(x[400:], x[:400]), y[400:]),
+        "the same": rows,
+    }
+    said: dict[str, str | None] = {}
+    for name, held in parts.items():
+        found = diagnosed(examples.mlp(2, 1), rows, validation=held, **given)
+        levels = {f.code: f.severity for f in found.findings}
+        said[name] = levels.get("inputs-differ")
+    assert said == {"alone": "risk", "alike": None, "the same": None}
+
+
 # -- rows scaled alone -----------------------------------------------------------------
 
 

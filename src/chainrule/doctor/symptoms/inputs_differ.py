@@ -12,7 +12,7 @@ from chainrule.doctor.evidence import SICK
 from chainrule.doctor.finding import Change
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import Setup
-from chainrule.text import _
+from chainrule.text import _, joined
 
 #: Half of the columns have deviations that differ by this factor, or means by so many
 #: deviations: in large random parts both differ by little. Ours.
@@ -68,7 +68,8 @@ def inputs_differ(case: Case) -> Found | None:
     far = max(ratio, 1 / ratio) >= RATIO or np.median(off) >= OFF
     cause = None
     if not far:
-        if not (_is_standard(own) and _is_standard(other)):
+        same = np.array_equal(own.means, other.means)  # the same rows, most likely
+        if same or not (_is_standard(own) and _is_standard(other)):
             return None
         cause = _(
             "each part was standardised by its own numbers, so that their columns have "
@@ -116,7 +117,7 @@ def _apart() -> Change:
             setattr(setup, name, new)
 
     what = _("each part standardised, to see whether their scales differ")
-    after = "train.x, validation.x  # prepared alike"
+    after = joined(" ", ["#", _("both parts, prepared by the same numbers")])
     return Change(what, "train.x, validation.x", after, apply, slots=("inputs",))
 
 

@@ -49,6 +49,30 @@ def test_pixels_are_one_feature_however_they_lie() -> None:
         assert made.features.rows.shape[1] == 1
 
 
+def test_a_column_of_another_unit_among_pixels_is_none() -> None:
+    """Nor are 64 columns of a table, or steps of a series, one of them tiny."""
+    for shape in ((300, 64), (300, 20, 9), (300, 8, 8)):
+        x = RNG(0).uniform(-1, 1, shape)
+        assert len(shared_axes(x, None)) == len(shape)
+        x[..., 3] *= 1e-4
+        axes = shared_axes(x, None)
+        assert axes == tuple(range(len(shape) - 1))
+    assert shared_axes(RNG(0).uniform(size=(300, 64)), None, named=True) == (0,)
+    assert shared_axes(np.zeros((0, 64)), None) == (0,)
+
+
+@pytest.mark.parametrize("columns", [63, 64])
+def test_a_tiny_column_that_tells_is_found(columns: int) -> None:
+    x = RNG(0).normal(size=(400, columns)).astype(np.float32)
+    y = (x[:, 3] > 0).astype(np.int32)
+    x[:, 3] *= 1e-4
+    trainer, data, given = examples.example(
+        examples.mlp(columns), Dataset(x, y, classes=2), epochs=10
+    )
+    found = cr.diagnose(trainer, data, **given)
+    assert found.findings[0].code == "unscaled-inputs", str(found)
+
+
 def test_columns_of_different_units_are_no_pixels() -> None:
     """Although there are 64 of them."""
     x = RNG(0).normal(size=(300, 64)) * 10.0 ** RNG(1).uniform(-3, 3, 64)
@@ -78,9 +102,10 @@ def test_what_is_printed_does_the_same(axes: tuple[int, ...]) -> None:
     x = RNG(0).normal(3.0, 5.0, shape).astype(np.float32)
     setup = case(x, nn.Sequential(nn.Flatten(), examples.mlp(24))).setup
     change = changes.standardised(setup, axes)
-    names: dict[str, Any] = {"nn": nn, "train": setup.train, "model": nn.Identity()}
+    names: dict[str, Any] = {"np": np, "nn": nn, "train": setup.train}
+    names["model"] = nn.Identity()
     names["x"] = np.asarray(setup.train.x[:])
-    if change.after.startswith("x = "):
+    if "x = " in change.after:
         exec(change.after, names)
         printed = names["x"]
     else:

@@ -12,6 +12,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.doctor import examine, examples
 from chainrule.doctor.case import Case
+from chainrule.errors import NonFiniteError
 from chainrule.tensor import Tensor
 
 F = nn.functional
@@ -245,3 +246,27 @@ def test_what_helps_is_said_of_the_derivative() -> None:
 
 def test_nothing_is_named_where_all_is_finite() -> None:
     assert case_of(Net(lambda x: x)).first_bad is None
+
+
+def test_an_overflow_of_a_derivative_is_no_missing_one() -> None:
+    """The derivative of a product is finite everywhere: gradients have exploded."""
+    layers: list[nn.Module] = [nn.Linear(4, 16)]
+    for _i in range(12):
+        layers += [nn.ReLU(), nn.Linear(16, 16)]
+    model = nn.Sequential(*layers, nn.ReLU(), nn.Linear(16, 1))
+
+    def draw() -> None:
+        for p in model.parameters():
+            nn.init.normal_(p, 0.0, 400.0 if p.ndim > 1 else 0.0)
+
+    examples.drawn(draw)
+    x = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
+    rows = cr.data.Dataset(x * np.float32(1e-11), x[:, :1])
+    trainer, data, given = examples.example(model, rows, loss=nn.L1Loss())
+    found = cr.diagnose(trainer, data, **given)
+    (said,) = [f for f in found.findings if f.code == "non-finite-loss"]
+    assert said.evidence["pass"] == "backward"
+    assert "no finite derivative" not in str(found)
+    with pytest.raises(NonFiniteError) as caught:
+        trainer.fit(data, epochs=1, progress=False)
+    assert "such as 0 of a root" not in str(caught.value)

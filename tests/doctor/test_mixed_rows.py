@@ -175,4 +175,4 @@ def test_the_module_that_mixes_is_named() -> None:
     layers = nn.Linear(2, 16), Flipped(), nn.ReLU(), nn.Linear(16, 2)
     said = found(nn.Sequential(*layers), examples.moons())
     assert said is not None
-    assert said.where == "module '1' (Flipped)"
+    assert said.evidence["first_seen_in"] == "1"

@@ -155,14 +155,21 @@ def _unmoved(case: Case, findings: Sequence[Finding]) -> frozenset[str]:
     asked = case.trial.error
     assert asked is not None
     same = (asked.what, asked.got)
-    errors = {k: run(case.prepared(c, steps=1)).error for k, c in made.items()}
-    return frozenset(k for k, e in errors.items() if e and (e.what, e.got) == same)
+    unmoved = set[str]()
+    for code, change in made.items():
+        try:
+            error = run(case.prepared(change, steps=1)).error
+        except Exception:  # noqa: BLE001 - what was not tried may not apply
+            continue
+        if error is not None and (error.what, error.got) == same:
+            unmoved.add(code)
+    return frozenset(unmoved)
 
 
 def examine(case: Case, seed: int) -> Diagnosis:
     """Look for all symptoms in a case; Ctrl-C ends it with what was found."""
     findings: list[Finding] = []
-    interrupted = False
+    interrupted, unmoved = False, frozenset[str]()
     case.explains = {s.code: s.explains for s in registered()}
     outer = opened.top
     try:
@@ -185,6 +192,7 @@ def examine(case: Case, seed: int) -> Diagnosis:
                     case.proposed.append(found.change)
                 if found.severity == "sick":
                     case.sick.add(found.code)
+        unmoved = _unmoved(case, findings)
     except KeyboardInterrupt:
         interrupted = True
         case.not_examined["rest"] = _("it was interrupted")
@@ -193,7 +201,7 @@ def examine(case: Case, seed: int) -> Diagnosis:
     if case.refused is not None:
         case.not_examined["network"] = _("the data were refused")
     return Diagnosis(
-        ranked(findings, registered(), _unmoved(case, findings)),
+        ranked(findings, registered(), unmoved),
         case.examined,
         case.not_examined,
         case.budget.seconds,

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.doctor import evidence, first_bad, network
+from chainrule.doctor import evidence, first_bad, labels, network
 from chainrule.doctor.changes import rate_times
 from chainrule.doctor.evidence import severity
-from chainrule.doctor.finding import Change, Comparison
+from chainrule.doctor.finding import Change, Comparison, shown
 from chainrule.doctor.first_bad import FirstBad
 from chainrule.doctor.setup import Setup, run
 from chainrule.doctor.standing import Standing
@@ -118,6 +118,10 @@ class Case(Standing):
         reached = float(np.mean(after))
         if reached - self.whole_score <= evidence.SICK[self.metric]:
             whole = self._whole(best.change)
+            if whole is None:
+                self.not_examined["whole_run"] = _(
+                    "the whole run with the change: the budget is spent"
+                )
             reached = reached if whole is None else max(reached, whole)
         cures = reached - self.whole_score > evidence.SICK[self.metric]
         return "sick" if cures else "risk", best
@@ -133,7 +137,10 @@ class Case(Standing):
         score = self._whole()
         if score is not None:
             self.examined["whole_run"] = _(
-                "to its last step, {n:,}: a change seemed to cure", n=self.setup.steps
+                "{name} {score} after its last step, {n:,}",
+                name=labels.METRICS[self.metric],
+                score=shown(self.metric, score),
+                n=self.setup.steps,
             )
         return score
 

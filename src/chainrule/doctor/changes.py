@@ -299,11 +299,13 @@ def standardised(setup: Setup, axes: tuple[int, ...] = (0,)) -> Change:
         return Change(what, "model", after, apply, slots=slots, settings=STANDARDISED)
     if len(axes) == len(shape):
         mean, scale = (part.item() for part in measured(setup.train.x[:]))
-        after = f"x = (x - {mean:.4g}) / {scale:.4g}"
+        after = f"x = (x - {mean:.9g}) / {scale:.9g}"
     else:
-        kept = f"{axes}, keepdims=True"
-        known = "train.x[:]"
-        after = f"x = (x - {known}.mean({kept})) / {known}.std({kept})"
+        kept, known = f"{axes}, keepdims=True", "train.x[:]"
+        after = (
+            f"std = {known}.std({kept})\n"
+            f"x = (x - {known}.mean({kept})) / np.where(std > 0, std, 1)"
+        )
     return Change(what, "x", after, apply, slots=slots)
 
 

@@ -12,16 +12,20 @@ import numpy as np
 from chainrule.graph.node import Array
 from chainrule.html.pictures import picture_shape
 
-#: The typical column of pixels reaches over this share of all numbers' range.
-SPAN = 0.5
+#: A column of pixels reaches over this share of all numbers' range, or so large a share
+#: of its numbers lies at one end.
+SPAN, BLANK = 0.5, 0.9
 
 
-def shared_axes(x: Array, windows: tuple[int, ...] | None) -> tuple[int, ...]:
+def shared_axes(
+    x: Array, windows: tuple[int, ...] | None, *, named: bool = False
+) -> tuple[int, ...]:
     """Return the axes of data along which numbers are of the same feature.
 
     Args:
         x: rows of data, as they are stored.
         windows: the shape of a row, channels first, that a convolution reads first.
+        named: whether each column has a name, as those of tables have.
 
     >>> x = np.random.default_rng(0).normal(size=(20, 4, 6))
     >>> shared_axes(x[:, 0], None), shared_axes(x, None), shared_axes(x, (4, 6))
@@ -29,7 +33,8 @@ def shared_axes(x: Array, windows: tuple[int, ...] | None) -> tuple[int, ...]:
     """
     row = x.shape[1:]
     planes = windows is not None and len(windows) == 3
-    if picture_shape(row) is not None and (planes or _are_alike(x)):
+    alike = not named and picture_shape(row) is not None
+    if alike and (planes or _are_alike(x)):
         return tuple(range(x.ndim))
     if windows is not None and windows == row and len(row) > 1:
         return 0, *range(2, x.ndim)
@@ -37,14 +42,18 @@ def shared_axes(x: Array, windows: tuple[int, ...] | None) -> tuple[int, ...]:
 
 
 def _are_alike(x: Array) -> bool:
-    """Return whether the typical column reaches over half of all numbers' range."""
+    """Return whether columns are of one unit, as pixels are.
+
+    Each reaches over half of all numbers' range, or is nearly always at one end of its
+    own, as those at the border of a picture are. A column in another unit does neither.
+    """
+    if not x.size or not np.isfinite(x).all():
+        return False
     flat = x.reshape(len(x), -1)
     low, high = flat.min(0), flat.max(0)
-    varied = high > low
-    if not varied.any() or not np.isfinite(flat).all():
-        return False
-    reach = float(high.max() - low.min())
-    return float(np.median((high - low)[varied])) > SPAN * reach
+    small = (high > low) & (high - low < SPAN * (high.max() - low.min()))
+    ends = [(flat[:, small] == end[small]).mean(0) for end in (low, high)]
+    return bool((np.maximum(*ends) >= BLANK).all()) and bool((high > low).any())
 
 
 def as_columns(rows: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:

@@ -117,8 +117,10 @@ def _odd(model: Module) -> frozenset[str]:
 
 def is_of_product(model: Module, name: str) -> bool:
     """Return whether a parameter belongs to a linear or a convolutional layer."""
-    module = model.get_submodule(name.rpartition(".")[0])
-    return isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    path, __, own = name.rpartition(".")
+    module = model.get_submodule(path)
+    layer = isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    return layer and own in ("weight", "bias")  # not the parts of another form of it
 
 
 def inputs_of(setup: Setup, name: str) -> int:

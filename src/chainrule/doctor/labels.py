@@ -47,6 +47,7 @@ EVIDENCE = {
     # data
     "rows": _("rows"),
     "rows_looked_at": _("rows looked at"),
+    "first_seen_in": _("first seen in the outputs of"),
     "columns": _("columns"),
     "constant_columns": _("constant columns"),
     "repeated_columns": _("pairs of equal columns"),
@@ -217,6 +218,7 @@ PARTS = {
     "weights": _("weights"),
     "trial_run": _("trial run"),
     "whole_run": _("whole run"),
+    "rows": _("rows"),
     "score": _("score"),
     "rates": _("rates"),
     "schedule": _("schedule"),

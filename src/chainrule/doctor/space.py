@@ -215,7 +215,12 @@ def unusual(case: Case) -> Iterator[Change]:
 
 
 def _usual_rate(setup: Setup) -> Change | None:
-    """Return the change to the optimiser's default rate, where yours is far from it."""
+    """Return the change to the optimiser's default rate, where yours is far from it.
+
+    Of optimisers whose steps have a size of their own: that of SGD is the gradient's.
+    """
+    if isinstance(setup.optimizer, optim.SGD | optim.LBFGS):
+        return None
     known = inspect.signature(type(setup.optimizer)).parameters.get("lr")
     default = getattr(known, "default", None)
     rate = changes.peak(setup.optimizer.schedule)

@@ -222,7 +222,8 @@ class Subject:
         assert self.columns is not None
         shape = self.train.x.shape[1:]
         windows = None if self.network is None else self.network.windows
-        return shared_axes(self.columns.rows.reshape(-1, *shape), windows)
+        named = self.columns.names is not None
+        return shared_axes(self.columns.rows.reshape(-1, *shape), windows, named=named)
 
     @cached_property
     def features(self) -> Columns | None:

@@ -102,9 +102,14 @@ def describe(
     )
 
 
+#: Operations that have a result at points where their derivative is not finite.
+POLES = {"sqrt", "rsqrt", "pow", "log", "log1p", "div"}
+POLES |= {"asin", "acos", "acosh", "atanh"}
+
+
 def _hints(node: Node) -> list[str]:
     """Return suggested fixes for a derivative, and for the log of a probability."""
-    if node.derived is not None:
+    if node.derived is not None and node.derived.primitive.name in POLES:
         forward = node.derived.primitive.name
         return [
             _(

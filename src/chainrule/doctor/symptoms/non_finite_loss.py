@@ -9,6 +9,7 @@ from chainrule.doctor.registry import Found, symptom
 from chainrule.errors import NonFiniteError
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.training.nonfinite import POLES
 
 
 @symptom(
@@ -45,7 +46,7 @@ def non_finite_loss(case: Case) -> Found | None:
             "numbers": found.size,
             "pass": found.role,
         }
-        if found.derivative_of:
+        if found.derivative_of.partition("(")[0] in POLES:
             cause, advice = _EDGE
     elif error.got:
         evidence["first_seen"] = error.got

@@ -10,7 +10,8 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.doctor import examples
 from chainrule.doctor.case import Case
-from chainrule.doctor.evidence import TELLS
+from chainrule.doctor.evidence import TELLS, step_seconds
+from chainrule.doctor.network import cost
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import Setup
 from chainrule.graph.node import Array
@@ -22,6 +23,8 @@ from chainrule.text import _
 #: Rows that the network is asked: few sizes of layers are a 7, so that an axis of that
 #: length is the one of the rows.
 ROWS = 7
+#: How often the network is asked at most: seven times, of two sets of weights.
+ASKED = 14
 #: Outputs that change by less, as a share of their deviation over the rows, are the
 #: same. Ours.
 SAME = 1e-3
@@ -61,28 +64,42 @@ def rows_mixed(case: Case) -> Found | None:
     """
     if case.refused is not None or not case.runs or not case.single:
         return None
+    if not _within_budget(case):
+        case.not_examined["rows"] = _("whether rows are mixed: the budget is spent")
+        return None
     setups = [case.setup]
     if case.trial.error is None:
         setups.append(case.trial.setup)  # what starts at 0 may mix rows at the end
     apart = next((a for s in setups if (a := _apart(case, s)) is not None), None)
     if apart is None:
         return None
-    where, others, order = apart
-    evidence: dict[str, float | None] = {
+    first, others, order = apart
+    evidence: dict[str, float | str | None] = {
         "change_by_other_rows": others,
         "change_by_order": order,
+        # What stands in front of it may have mixed them, in no module of its own.
+        "first_seen_in": first or _("the network"),
     }
     if not _is_poor(case):
         advice = _(
             "where that is not meant, keep the rows on one axis; batch norm predicts "
             "with running statistics (track_running_stats=True)"
         )
-        return Found("risk", where, evidence, confidence=0.6, advice=advice)
+        return Found("risk", "", evidence, confidence=0.6, advice=advice)
     evidence |= {
         f"{case.metric}_of_run": case.score,
         f"{case.metric}_of_best_reference": case.signal,
     }
-    return Found("sick", where, evidence, confidence=0.9)
+    return Found("sick", "", evidence, confidence=0.9)
+
+
+def _within_budget(case: Case) -> bool:
+    """Spend the assumed seconds of asking the network, eagerly; return whether left."""
+    if case.network is None:
+        return False
+    graph = case.network.graph
+    work = cost(graph, dict.fromkeys(("N", *graph.size_names), ROWS))
+    return case.budget.takes(ASKED * step_seconds("", work))
 
 
 def _is_poor(case: Case) -> bool:
@@ -97,7 +114,7 @@ def _is_poor(case: Case) -> bool:
 
 
 def _apart(case: Case, setup: Setup) -> tuple[str, float, float] | None:
-    """Return which module mixes rows, and how far apart the outputs of rows are.
+    """Return where mixed rows are first seen, and how far apart outputs of rows are.
 
     Beside other rows, and in another order, as shares of the outputs' deviation. None:
     the rows stay apart, or nobody knows.

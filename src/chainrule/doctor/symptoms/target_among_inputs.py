@@ -52,7 +52,7 @@ def target_among_inputs(case: Case) -> Found | None:
         return None
     parts = [
         _looked_at(part.x, np.asarray(part.y))
-        for part in (case.train, case.setup.held_out)
+        for part in (case.part or case.train, case.setup.held_out)
     ]
     (x, y), (held, truth) = parts
     if y.shape[1:] != truth.shape[1:] or y.ndim > 1 or x.shape[1:] != held.shape[1:]:

@@ -15,6 +15,8 @@ from chainrule.text import _, ngettext
 #: ‖∂L/∂W‖ of the first weights against that of the last: AutoTrainer (Zhang et al.
 #: 2021) calls a ratio below 10⁻³ vanishing.
 RATIO = 1e-3
+#: Layers with sigmoid and tanh inside.
+RECURRENT = nn.RNN | nn.LSTM | nn.GRU | nn.RNNCell | nn.LSTMCell | nn.GRUCell
 
 
 @symptom(
@@ -88,7 +90,8 @@ def _causes(case: Case) -> tuple[str | None, str | None]:
     None: the words of the symptom, which speak of sigmoid and tanh.
     """
     assert case.network is not None
-    if case.network.activations(*SQUASHING):
+    inside = any(isinstance(m, RECURRENT) for m in case.setup.model.modules())
+    if inside or case.network.activations(*SQUASHING):
         return None, None
     if case.network.activations(RELU):
         cause = _(

@@ -40,6 +40,7 @@ class FirstBad:
         source: ``file:line`` of the user's code, or None.
         derivative_of: the operation whose derivative it is, with its operands there:
             ``sqrt(0)``; "" for none.
+        forward: the name of that operation; "" for none.
         role: ``forward``, ``backward`` or ``update``.
         inputs: its operands at that element, or their ranges, as text.
         result: ``nan``, ``inf`` or ``-inf``.
@@ -58,6 +59,7 @@ class FirstBad:
     size: int
     step: int | None = None
     derivative_of: str = ""
+    forward: str = ""
 
     @property
     def call(self) -> str:
@@ -88,7 +90,7 @@ def find(graph: Graph, arrays: Sequence[Any]) -> FirstBad | None:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a graph runs that a node has opened: what that node says of itself.
+    """The place of a graph that a node has opened: what that node says of itself.
 
     ``lines``: whether its operations are of lines of the user's. Those of a composite
     are not: its body is traced once, wherever it is met first.
@@ -99,6 +101,7 @@ class _Place:
     source: str | None = None
     role: str = ""
     derivative_of: str = ""
+    forward: str = ""
     step: int | None = None
     lines: bool = True
 
@@ -126,7 +129,8 @@ def _find(
     )
     if forward is not None:
         what = _derived(forward, known, *_first_wrong(results))
-        place = replace(place, derivative_of=what)
+        name = forward.primitive.name
+        place = replace(place, derivative_of=what, forward=name)
     within = (*place.within, node.primitive.name)
     lines = place.lines and node.primitive in (scan, cond, CUSTOM)
     for body, given, t in _opened(node, inputs, sizes):
@@ -231,6 +235,7 @@ def _described(
         int(bad.size),
         place.step,
         place.derivative_of,
+        place.forward,
     )
 
 

@@ -19,11 +19,10 @@ from chainrule.random import Generator
 from chainrule.random.generator import stream
 from chainrule.text import _, joined
 
+#: Layers of the library with sigmoid and tanh inside.
+RECURRENT = nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell
 #: Layers of the library that multiply by several matrices of one form, units first.
-SEVERAL = (
-    *(nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell),
-    nn.MultiheadAttention,
-)
+SEVERAL = *RECURRENT, nn.MultiheadAttention
 
 
 def initialised(

@@ -33,6 +33,8 @@ STEPS, EPOCHS = 1000, 120
 FOLDS = 3
 #: Draws of some rows, which tell how much chance there is in which ones are known.
 DRAWS = 6
+#: So many standard deviations of such draws away, it is no chance which ones. Ours.
+DEVIATIONS = 4.0
 #: Channels of the two convolutions, their width, and the least side of what they read.
 CHANNELS, WINDOW, SIDE = (12, 24), 3, 4
 

@@ -132,8 +132,10 @@ class Standing(Trials):
             said = standard.answers(
                 self.task, x[rows], y[rows], asked, *self._engine, form
             )
-            score = said is not None and reference.agreement(self.task, said, truth)
-            if not isinstance(score, float):
+            score = (
+                said if said is None else reference.agreement(self.task, said, truth)
+            )
+            if score is None:
                 return None
             found.append(score)
         return float(np.mean(found))

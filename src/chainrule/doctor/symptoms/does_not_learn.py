@@ -84,10 +84,10 @@ def does_not_learn(case: Case) -> Found | None:
 def _singles(case: Case) -> tuple[str | None, Comparison | None, str | None]:
     """Try the usual treatments, one at a time."""
     tried = list[tuple[str, Change | None]]()
-    first = sum(1 for _one in space.unusual(case))
-    for i, one in enumerate(space.usual(case)):
-        # What is out of the ordinary is tried in any case.
-        if i >= first and case.budget.left < SETS * case.cost(case.prepared()):
+    unusual = [*space.unusual(case)]  # which are tried in any case
+    for one in space.usual(case):
+        short = case.budget.left < SETS * case.cost(case.prepared())
+        if short and one not in unusual:
             break
         case.compare(one)
         tried.append((space.component(case.setup, one), one))

@@ -46,7 +46,7 @@ def non_finite_loss(case: Case) -> Found | None:
             "numbers": found.size,
             "pass": found.role,
         }
-        if found.derivative_of.partition("(")[0] in POLES:
+        if found.forward in POLES:
             cause, advice = _EDGE
     elif error.got:
         evidence["first_seen"] = error.got

@@ -6,11 +6,11 @@ from chainrule.doctor import examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.evidence import SICK
 from chainrule.doctor.registry import Found, symptom
+from chainrule.doctor.standard import DEVIATIONS
 from chainrule.text import _
 
-#: Rows below which nothing is said; standard errors, and standard deviations of draws
-#: of as many rows, that are no chance. Ours.
-ROWS, ERRORS, DEVIATIONS = 30, 2.0, 4.0
+#: Rows below which nothing is said; standard errors that are no chance. Ours.
+ROWS, ERRORS = 30, 2.0
 
 
 @symptom(

@@ -15,8 +15,6 @@ from chainrule.text import _, ngettext
 #: ‖∂L/∂W‖ of the first weights against that of the last: AutoTrainer (Zhang et al.
 #: 2021) calls a ratio below 10⁻³ vanishing.
 RATIO = 1e-3
-#: Layers with sigmoid and tanh inside.
-RECURRENT = nn.RNN | nn.LSTM | nn.GRU | nn.RNNCell | nn.LSTMCell | nn.GRUCell
 
 
 @symptom(
@@ -90,7 +88,9 @@ def _causes(case: Case) -> tuple[str | None, str | None]:
     None: the words of the symptom, which speak of sigmoid and tanh.
     """
     assert case.network is not None
-    inside = any(isinstance(m, RECURRENT) for m in case.setup.model.modules())
+    inside = any(
+        isinstance(m, initialising.RECURRENT) for m in case.setup.model.modules()
+    )
     if inside or case.network.activations(*SQUASHING):
         return None, None
     if case.network.activations(RELU):

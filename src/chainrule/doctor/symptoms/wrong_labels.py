@@ -12,14 +12,15 @@ from chainrule.doctor.evidence import SEEDS, SICK, is_near
 from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import Setup
+from chainrule.doctor.standard import DEVIATIONS
 from chainrule.doctor.subject import SCORED
 from chainrule.graph.node import Array
 from chainrule.random import permutation
 from chainrule.text import _
 
 #: By how much the shares of contradicted rows must differ, besides two standard errors
-#: of the smaller part; and how many standard deviations of draws of few rows. Ours.
-GAP, ERRORS, DEVIATIONS = 0.1, 2.0, 4.0
+#: of the smaller part. Ours.
+GAP, ERRORS = 0.1, 2.0
 #: Rows of each part below which nothing is said; below which neighbours say nothing.
 ROWS, FEW = 30, 50
 #: The shares of rows that contradict their neighbours.

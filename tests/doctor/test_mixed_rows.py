@@ -176,3 +176,17 @@ def test_the_module_that_mixes_is_named() -> None:
     said = found(nn.Sequential(*layers), examples.moons())
     assert said is not None
     assert said.evidence["first_seen_in"] == "1"
+
+
+def test_asking_is_paid_for() -> None:
+    """And not done where the budget is spent."""
+    trainer, data, more = examples.example()
+    case = Case(trainer, data, **more)
+    assert case.trial.error is None
+    before = case.budget.spent
+    assert rows_mixed.rule(case) is None
+    assert case.budget.spent > before
+    assert "rows" not in case.not_examined
+    case.budget.spent = case.budget.seconds
+    assert rows_mixed.rule(case) is None
+    assert "rows" in case.not_examined

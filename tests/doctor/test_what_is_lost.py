@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn
+from chainrule import nn, optim
 from chainrule.data import Dataset
 from chainrule.doctor import Diagnosis, examples, space
 from chainrule.doctor import standard as networks
@@ -338,6 +338,19 @@ def test_what_ends_the_run_or_limits_its_answers_is_left_out() -> None:
 def test_a_plain_setup_has_nothing_unusual() -> None:
     trainer, data, given = examples.example()
     assert list(space.unusual(Case(trainer, data, **given))) == []
+
+
+def test_a_rate_far_from_the_default_one_is_unusual() -> None:
+    """Where steps have a size of their own: that of SGD's is the gradient's."""
+
+    def rates(optimizer: Any) -> list[str]:
+        trainer, data, given = examples.example(optimizer=optimizer)
+        return [c.after for c in space.unusual(Case(trainer, data, **given))]
+
+    assert rates(optim.Adadelta(lr=0.001)) == ["lr=1"]
+    assert rates(optim.Adadelta(lr=0.5)) == []
+    assert rates(optim.Adam(lr=1.0)) == ["lr=0.001"]
+    assert rates(optim.SGD(lr=0.3)) == []
 
 
 def test_a_scale_of_zero_is_drawn_anew() -> None:
